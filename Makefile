@@ -1,0 +1,65 @@
+# Every target that needs the environment builds it first; `make setup` a second time takes no time.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# Passed on to the command of the target: make demo ARGS="--accounts 200", make test ARGS="-k waterfall -x"
+ARGS ?=
+# Test processes, each with a node of its own
+WORKERS ?= 2
+# Hypothesis profile of `make fuzz`: dev, ci, nightly
+PROFILE ?= nightly
+
+# what is there already: the tree grows, and a folder that does not exist yet is no error
+PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
+TYPED := $(wildcard backstop scripts)
+
+.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## build .venv and node_modules from the lock files (needs Python 3.11 or 3.12)
+	@sh tools/setup.sh
+
+compile: setup ## compile the contracts
+	@ape compile
+
+test: compile ## run all tests: make test ARGS="-k waterfall"
+	ape test -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-fast: compile ## the tests without those marked slow or fuzz
+	ape test -n $(WORKERS) --dist loadfile -m "not slow and not fuzz" $(ARGS)
+
+fuzz: compile ## long Hypothesis campaigns (PROFILE=nightly)
+	HYPOTHESIS_PROFILE=$(PROFILE) ape test -n $(WORKERS) --dist loadfile -m fuzz $(ARGS)
+
+incidents: compile ## replay the recorded incidents
+	ape test tests/incidents $(ARGS)
+
+lint: setup ## ruff, mypy and the Solidity format
+	ruff check $(PY_DIRS)
+	ruff format --check $(PY_DIRS)
+	mypy $(TYPED)
+	@sh tools/solidity_format.sh --check
+
+format: setup ## format Python and Solidity
+	ruff check --fix-only $(PY_DIRS)
+	ruff format $(PY_DIRS)
+	@sh tools/solidity_format.sh
+
+demo: compile ## run the demonstration: make demo ARGS="--scenario crash-2025-10-10 --accounts 200"
+	@ape run demo $(ARGS)
+
+bench-gas: compile ## gas of every operation
+	@ape run bench_gas $(ARGS)
+
+lock: setup ## make the lock files anew
+	@sh tools/lock.sh $(ARGS)
+
+clean: ## remove what compilers and tests leave behind
+	rm -rf .build contracts/.cache out cache build .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find backstop scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## also remove .venv and node_modules
+	rm -rf .venv node_modules
