@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from shlex import quote
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -339,31 +340,56 @@ def step_foundry(stamps, node, npm):
     stamps.finish("foundry", key)
 
 
+# ape compiles a copy of the contracts in a temporary folder that has no node_modules; without the extra
+# include path the compiler would look for the library there.
+SOLC_SCRIPT = """#!/bin/sh
+base=
+previous=
+for argument; do
+  case $argument in --base-path=*) base=${{argument#*=}} ;; esac
+  if [ "$previous" = --base-path ]; then base=$argument; fi
+  previous=$argument
+done
+if [ -n "$base" ] && [ ! -e "$base/node_modules" ]; then
+  set -- "$@" --include-path {root}
+fi
+{environment}exec {command} "$@"
+"""
+
+
 def step_solc(stamps, node):
     """The pinned compiler where py-solc-x looks for it: native where it can be had, else from npm."""
     with open(os.path.join(ROOT, "package.json")) as file:
         version = json.load(file)["dependencies"]["solc"]
     target = os.path.join(SOLC_FOLDER, "solc-v" + version)
-    key = digest("=" + version, "=" + node, "=" + ROOT, "=" + str(stamps.values.get("npm")))
+    key = digest("=" + version, "=" + node, "=" + ROOT, "=" + SOLC_SCRIPT, "=" + str(stamps.values.get("npm")))
     if stamps.fresh("solc", key) and os.access(target, os.X_OK):
         return
     stamps.start("solc")
     shutil.rmtree(SOLC_FOLDER, ignore_errors=True)
-    os.makedirs(SOLC_FOLDER)
+    native_folder = os.path.join(SOLC_FOLDER, "native")
+    os.makedirs(native_folder)
+    native = os.path.join(native_folder, "solc-v" + version)
     if os.environ.get("BACKSTOP_SOLC", "") != "npm":
-        environment = dict(os.environ, SOLCX_BINARY_PATH=SOLC_FOLDER)
+        environment = dict(os.environ, SOLCX_BINARY_PATH=native_folder)
         with contextlib.suppress(SetupError):
             run([VENV_PYTHON, "-c", NATIVE_SOLC, version], "", env=environment, timeout=NATIVE_SOLC_PATIENCE)
-    if version_of(target) is None:
+    if version_of(native) is not None:
+        command, environment = quote(native), ""
+    else:
         say("the native solc %s cannot be downloaded here: using the same version from npm" % version)
         full = run([node, "-p", "require('solc').version()"], "Remove node_modules and run `make setup` again.").strip()
-        script = os.path.join(ROOT, "tools", "solc.js")
-        with open(target + ".new", "w") as file:
-            file.write("#!/bin/sh\nBACKSTOP_SOLC_VERSION='%s' exec '%s' '%s' \"$@\"\n" % (full, node, script))
-        os.chmod(target + ".new", 0o755)
-        os.replace(target + ".new", target)
-    if version not in (subprocess.run([target, "--version"], stdout=subprocess.PIPE).stdout.decode()):
+        command = "%s %s" % (quote(node), quote(os.path.join(ROOT, "tools", "solc.js")))
+        environment = "BACKSTOP_SOLC_VERSION=%s " % quote(full)
+    with open(target + ".new", "w") as file:
+        file.write(SOLC_SCRIPT.format(root=quote(ROOT), environment=environment, command=command))
+    os.chmod(target + ".new", 0o755)
+    os.replace(target + ".new", target)
+    said = subprocess.run([target, "--version"], stdout=subprocess.PIPE).stdout.decode("utf8", "replace")
+    if version not in said:
         raise SetupError("%s does not answer with version %s" % (target, version))
+    # whatever was compiled before, was compiled with something else
+    shutil.rmtree(os.path.join(ROOT, ".build"), ignore_errors=True)
     stamps.finish("solc", key)
 
 
