@@ -1,0 +1,1 @@
+"""Exact integer twins of the contracts. No input or output, no clock, no randomness."""

@@ -1,0 +1,390 @@
+"""Exact integer twin of `contracts/InsuranceFund.sol`.
+
+Amounts are integers in units of the fund's asset, times are seconds since the epoch. A method
+that the contract would revert raises `ModelError` with the Solidity error's name and arguments
+and leaves the state as it was. Roles, the lock and the token are outside the model: the caller
+says when a payment cannot be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .errors import ModelError
+
+MAX_UINT104 = 2**104 - 1
+MAX_UINT112 = 2**112 - 1
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True)
+class ClaimantLimits:
+    """Draw limits over the shared layers; `window` in seconds."""
+
+    per_claim: int
+    per_window: int
+    window: int
+
+
+@dataclass(frozen=True)
+class MarketLimits:
+    """Limits of one market of a claimant."""
+
+    compartment_cap: int
+    per_window: int
+
+
+@dataclass(frozen=True)
+class Legs:
+    """What each layer paid of one claim."""
+
+    compartment: int = 0
+    reserve: int = 0
+    staked: int = 0
+    reinsurance: int = 0
+
+    @property
+    def shared(self) -> int:
+        """Everything but the market's own money."""
+        return self.reserve + self.staked + self.reinsurance
+
+    @property
+    def total(self) -> int:
+        """What the claim is paid."""
+        return self.compartment + self.shared
+
+
+@dataclass
+class Bucket:
+    """A leaky bucket: `used` at time `used_at`, draining `per_window / window` a second."""
+
+    used: int = 0
+    used_at: int = 0
+
+    def level(self, per_window: int, window: int, now: int) -> int:
+        """Level now: max(0, used - floor(per_window * (now - used_at) / window))."""
+        if self.used == 0:
+            return 0
+        return max(0, self.used - per_window * (now - self.used_at) // window)
+
+    def fill(self, amount: int, per_window: int, window: int, now: int) -> None:
+        """Adds a draw to what has not drained yet."""
+        self.used = self.level(per_window, window, now) + amount
+        self.used_at = now
+
+    def settle(self, per_window: int, window: int, now: int) -> None:
+        """Drains until now, before the rate changes."""
+        if self.used:
+            self.used = self.level(per_window, window, now)
+            self.used_at = now
+
+
+@dataclass
+class Claimant:
+    """A registered claimant."""
+
+    limits: ClaimantLimits = ClaimantLimits(0, 0, 0)
+    bucket: Bucket = field(default_factory=Bucket)
+
+    def room(self, now: int) -> int:
+        """What its window leaves."""
+        limits = self.limits
+        if limits.window == 0:
+            return 0
+        return max(0, limits.per_window - self.bucket.level(limits.per_window, limits.window, now))
+
+
+@dataclass
+class Market:
+    """A market of a claimant: its compartment and its bucket for shared draws."""
+
+    balance: int = 0
+    limits: MarketLimits = MarketLimits(0, 0)
+    bucket: Bucket = field(default_factory=Bucket)
+
+    def room(self, window: int, now: int) -> int:
+        """What its window leaves."""
+        if window == 0:
+            return 0
+        per_window = self.limits.per_window
+        return max(0, per_window - self.bucket.level(per_window, window, now))
+
+    @property
+    def compartment_room(self) -> int:
+        """What the compartment still takes below its cap."""
+        return max(0, self.limits.compartment_cap - self.balance)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What `cover` returns. `event_id` is 0 if the payment could not be made."""
+
+    event_id: int
+    legs: tuple[Legs, ...]
+    reward_paid: int
+
+    @property
+    def paid(self) -> int:
+        """Tokens sent to the claimant."""
+        return sum(leg.total for leg in self.legs) + self.reward_paid
+
+
+@dataclass
+class _Draw:
+    room: int
+    reserve: int
+    from_compartments: int = 0
+    shared: int = 0
+
+
+@dataclass
+class InsuranceFund:
+    """The whole state of the fund."""
+
+    claimants: dict[str, Claimant] = field(default_factory=dict)
+    markets: dict[tuple[str, int], Market] = field(default_factory=dict)
+    reserve: int = 0
+    compartments: int = 0
+    reserve_target: int = 0
+    events: int = 0
+
+    # ------------------------------------------------------------------ roles
+
+    def set_claimant(self, claimant: str, limits: ClaimantLimits, now: int) -> None:
+        """Registers a claimant or changes its limits."""
+        if claimant == ZERO_ADDRESS:
+            raise ModelError("ZeroAddress")
+        if limits.window == 0:
+            raise ModelError("InvalidLimits", "window")
+        if limits.per_claim > MAX_UINT112:
+            raise ModelError("InvalidLimits", "perClaim")
+        if limits.per_window > MAX_UINT104:
+            raise ModelError("InvalidLimits", "perWindow")
+        self._store_claimant(claimant, limits, now)
+
+    def tighten_claimant(self, claimant: str, limits: ClaimantLimits, now: int) -> None:
+        """Changes limits only if no field gets looser."""
+        old = self._registered(claimant).limits
+        if limits.per_claim > old.per_claim:
+            raise ModelError("NotTighter", "perClaim")
+        if limits.per_window > old.per_window:
+            raise ModelError("NotTighter", "perWindow")
+        if limits.window < old.window:
+            raise ModelError("NotTighter", "window")
+        self._store_claimant(claimant, limits, now)
+
+    def set_claimant_market(
+        self, claimant: str, market: int, limits: MarketLimits, now: int
+    ) -> None:
+        """Sets a market's limits."""
+        self._registered(claimant)
+        if limits.compartment_cap > MAX_UINT112:
+            raise ModelError("InvalidLimits", "compartmentCap")
+        if limits.per_window > MAX_UINT104:
+            raise ModelError("InvalidLimits", "perWindow")
+        self._store_market(claimant, market, limits, now)
+
+    def tighten_claimant_market(
+        self, claimant: str, market: int, limits: MarketLimits, now: int
+    ) -> None:
+        """Changes a market's limits only if no field gets looser."""
+        self._registered(claimant)
+        old = self.market(claimant, market).limits
+        if limits.compartment_cap > old.compartment_cap:
+            raise ModelError("NotTighter", "compartmentCap")
+        if limits.per_window > old.per_window:
+            raise ModelError("NotTighter", "perWindow")
+        self._store_market(claimant, market, limits, now)
+
+    def set_reserve_target(self, target: int) -> None:
+        """Says what layer 2 is meant to hold."""
+        self.reserve_target = target
+
+    def release_reserve(self, to: str, assets: int) -> None:
+        """Pays out what the reserve holds above its target."""
+        if to == ZERO_ADDRESS:
+            raise ModelError("ZeroAddress")
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        available = max(0, self.reserve - self.reserve_target)
+        if assets > available:
+            raise ModelError("ReserveTooSmall", assets, available)
+        self.reserve -= assets
+
+    # ------------------------------------------------------------------ income
+
+    def fund_reserve(self, assets: int) -> None:
+        """Anybody strengthens layer 2."""
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        self._check_total(self.reserve + assets)
+        self.reserve += assets
+
+    def fund_compartment(self, claimant: str, market: int, assets: int) -> None:
+        """Anybody strengthens a market's compartment, up to its cap."""
+        self._registered(claimant)
+        room = self.market(claimant, market).compartment_room
+        if assets > room:
+            raise ModelError("AboveCompartmentCap", assets, room)
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        self._check_total(self.compartments + assets)
+        self._market(claimant, market).balance += assets
+        self.compartments += assets
+
+    def receive_income(self, claimant: str, market: int, assets: int) -> tuple[int, int]:
+        """Fills the compartment up to its cap, the rest goes to the reserve; returns both parts."""
+        self._registered(claimant)
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        to_compartment = min(assets, self.market(claimant, market).compartment_room)
+        to_reserve = assets - to_compartment
+        if to_compartment:
+            self._check_total(self.compartments + to_compartment)
+        if to_reserve:
+            self._check_total(self.reserve + to_reserve)
+        if to_compartment:
+            self._market(claimant, market).balance += to_compartment
+        self.compartments += to_compartment
+        self.reserve += to_reserve
+        return to_compartment, to_reserve
+
+    # ------------------------------------------------------------------ waterfall
+
+    def cover(
+        self,
+        claimant: str,
+        claims: Sequence[tuple[int, int]],
+        reward: int,
+        now: int,
+        *,
+        payable: bool = True,
+    ) -> Receipt:
+        """Pays what the rules allow of `claims` (market, assets) and of the keeper's reward.
+
+        With `payable=False` the token refuses to be sent to the claimant: if there is something to
+        pay, the event costs nothing and has no number.
+        """
+        self._registered(claimant)
+        draw = self._open(claimant, now)
+        balances: dict[int, int] = {}
+        shared: dict[int, int] = {}
+        legs = []
+        for market, wanted in claims:
+            leg = self._draw_down(draw, claimant, market, wanted, now, balances, shared)
+            legs.append(leg)
+        paid_reward = 0
+        if reward and claims:
+            market = claims[0][0]
+            leg = self._draw_down(draw, claimant, market, reward, now, balances, shared)
+            paid_reward = leg.total
+        if not payable and draw.from_compartments + draw.shared:
+            return Receipt(0, tuple(Legs() for _ in claims), 0)
+        self._book(claimant, draw, balances, shared, now)
+        return Receipt(self.events, tuple(legs), paid_reward)
+
+    def preview_cover(self, claimant: str, market: int, assets: int, now: int) -> Legs:
+        """What a claim of this size would be paid now."""
+        return self._draw_down(self._open(claimant, now), claimant, market, assets, now, {}, {})
+
+    def draw_room(self, claimant: str, market: int, now: int) -> tuple[int, int, int]:
+        """Room of one claim, of the claimant's window and of the market's window."""
+        c = self.claimant(claimant)
+        m = self.market(claimant, market)
+        return c.limits.per_claim, c.room(now), m.room(c.limits.window, now)
+
+    # ------------------------------------------------------------------ views
+
+    def claimant(self, claimant: str) -> Claimant:
+        """The claimant, or an empty one."""
+        return self.claimants.get(claimant) or Claimant()
+
+    def market(self, claimant: str, market: int) -> Market:
+        """The market, or an empty one."""
+        return self.markets.get((claimant, market)) or Market()
+
+    @property
+    def total_capital(self) -> int:
+        """All the capital the ledger knows of."""
+        return self.reserve + self.compartments
+
+    # ------------------------------------------------------------------ inside
+
+    def _registered(self, claimant: str) -> Claimant:
+        c = self.claimants.get(claimant)
+        if c is None:
+            raise ModelError("NotClaimant", claimant)
+        return c
+
+    def _market(self, claimant: str, market: int) -> Market:
+        return self.markets.setdefault((claimant, market), Market())
+
+    def _store_claimant(self, claimant: str, limits: ClaimantLimits, now: int) -> None:
+        c = self.claimants.setdefault(claimant, Claimant())
+        c.bucket.settle(c.limits.per_window, c.limits.window, now)
+        c.limits = limits
+
+    def _store_market(self, claimant: str, market: int, limits: MarketLimits, now: int) -> None:
+        m = self._market(claimant, market)
+        m.bucket.settle(m.limits.per_window, self.claimants[claimant].limits.window, now)
+        m.limits = limits
+
+    def _open(self, claimant: str, now: int) -> _Draw:
+        c = self.claimant(claimant)
+        return _Draw(room=min(c.limits.per_claim, c.room(now)), reserve=self.reserve)
+
+    def _draw_down(
+        self,
+        draw: _Draw,
+        claimant: str,
+        market: int,
+        wanted: int,
+        now: int,
+        balances: dict[int, int],
+        shared: dict[int, int],
+    ) -> Legs:
+        """One claim; `balances` and `shared` hold what the event did to its markets so far."""
+        m = self.market(claimant, market)
+        window = self.claimant(claimant).limits.window
+        balance = balances.get(market, m.balance)
+        compartment = min(wanted, balance)
+        balances[market] = balance - compartment
+        draw.from_compartments += compartment
+        market_room = max(0, m.room(window, now) - shared.get(market, 0))
+        allowed = min(wanted - compartment, draw.room, market_room)
+        reserve = min(allowed, draw.reserve)
+        draw.reserve -= reserve
+        legs = Legs(compartment, reserve)
+        draw.room -= legs.shared
+        draw.shared += legs.shared
+        shared[market] = shared.get(market, 0) + legs.shared
+        return legs
+
+    def _book(
+        self,
+        claimant: str,
+        draw: _Draw,
+        balances: dict[int, int],
+        shared: dict[int, int],
+        now: int,
+    ) -> None:
+        c = self.claimants[claimant]
+        limits = c.limits
+        for market, balance in balances.items():
+            if balance != self.market(claimant, market).balance:
+                self._market(claimant, market).balance = balance
+        for market, amount in shared.items():
+            if amount:
+                m = self._market(claimant, market)
+                m.bucket.fill(amount, m.limits.per_window, limits.window, now)
+        if draw.shared:
+            c.bucket.fill(draw.shared, limits.per_window, limits.window, now)
+        self.reserve = draw.reserve
+        self.compartments -= draw.from_compartments
+        self.events += 1
+
+    @staticmethod
+    def _check_total(value: int) -> None:
+        if value > MAX_UINT112:
+            raise ModelError("AboveMaximum", value, MAX_UINT112)

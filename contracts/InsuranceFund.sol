@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+import {ISharedLock} from "../interfaces/ISharedLock.sol";
+import {FundStorage} from "./fund/FundStorage.sol";
+import {Waterfall} from "./fund/Waterfall.sol";
+import {Guarded} from "./Guarded.sol";
+
+/// @title The insurance fund
+/// @notice Layers of capital that pay bankrupt accounts' deficits by rule; `docs/fund.md` explains it with numbers.
+/// The rules live in `contracts/fund/`, one concern a file:
+/// FundStorage (ledger and token), DrawLimits, Claimants, Reserve (layer 2), Compartments (layer 1), Waterfall (cover).
+contract InsuranceFund is Waterfall {
+    /// @param authority AccessManager that says who may call the restricted functions, and after which delay
+    constructor(IERC20 asset_, ISharedLock lock_, address authority)
+        FundStorage(asset_)
+        Guarded(lock_)
+        AccessManaged(authority)
+    {}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
+import {ISharedLock} from "../../interfaces/ISharedLock.sol";
+import {Guarded} from "../Guarded.sol";
+
+/// @title The fund's ledger and its boundary to the token
+/// @notice Every unit of capital is an entry here; what the token contract says is looked at only to measure a payment
+/// while it comes in. A plain transfer to the fund therefore changes nothing.
+/// @dev Slots are packed by what one `cover` touches: a claim on a compartment alone writes the market's slot and the
+/// totals; one on the shared layers also the claimant's bucket.
+abstract contract FundStorage is IInsuranceFund, Guarded {
+    using SafeERC20 for IERC20;
+
+    /// @dev What has been drawn of a limit and not leaked back yet, and when that was true.
+    /// @param used units of the asset
+    /// @param usedAt block time of the last draw
+    struct Claimant {
+        uint112 perClaim;
+        uint104 perWindow;
+        uint32 window;
+        // second slot
+        uint104 used;
+        uint40 usedAt;
+    }
+
+    /// @dev `balance` is the compartment, layer 1; `used` and `usedAt` the market's bucket for shared draws.
+    struct Market {
+        uint112 balance;
+        uint104 used;
+        uint40 usedAt;
+        // second slot
+        uint112 compartmentCap;
+        uint104 perWindow;
+    }
+
+    /// @dev `events` numbers the cover events; it is here because every event writes this slot.
+    struct Totals {
+        uint112 reserve;
+        uint112 compartments;
+        uint32 events;
+    }
+
+    IERC20 internal immutable ASSET;
+
+    mapping(address claimant => Claimant) internal _claimants;
+    mapping(address claimant => mapping(uint256 market => Market)) internal _markets;
+    Totals internal _totals;
+    uint256 internal _reserveTarget;
+
+    /// @dev Inside an entry point that runs under somebody else's lock, see `lockedOrNested`.
+    bool private transient _entered;
+
+    constructor(IERC20 asset_) {
+        if (address(asset_).code.length == 0) revert UnsupportedAsset(address(asset_), "no code");
+        try IERC20Metadata(address(asset_)).decimals() returns (uint8 decimals) {
+            if (decimals < 6 || decimals > 18) revert UnsupportedAsset(address(asset_), "decimals");
+        } catch {
+            revert UnsupportedAsset(address(asset_), "decimals");
+        }
+        ASSET = asset_;
+    }
+
+    /// @notice For what a claimant calls, `cover` and `receiveIncome`: free lock, or a lock that another contract of the
+    /// deployment holds.
+    /// @dev Our engine calls in the middle of a liquidation, when the liquidator holds the shared lock; a foreign
+    /// claimant calls out of the blue. In the first case the lock cannot be taken again, and need not be: only
+    /// contracts of the deployment can hold it, none of the fund's state is half-written unless the fund itself is
+    /// running, and that is what the two conditions exclude: the holder is not the fund (a call of ours is at work under
+    /// our own lock) and `_entered` is not set (a call of ours is at work under somebody else's). Everything else of the
+    /// fund refuses to run under any held lock.
+    modifier lockedOrNested() {
+        if (_claimants[msg.sender].window == 0) revert NotClaimant(msg.sender);
+        address holder = LOCK.holder();
+        if (holder == address(0)) {
+            LOCK.acquire();
+            _;
+            LOCK.release();
+        } else {
+            if (holder == address(this) || _entered) revert ISharedLock.Locked(holder);
+            _entered = true;
+            _;
+            _entered = false;
+        }
+    }
+
+    /// @dev Takes exactly `assets` from `from`, or reverts.
+    function _pull(address from, uint256 assets) internal {
+        if (assets == 0) revert ZeroAmount();
+        uint256 before = ASSET.balanceOf(address(this));
+        ASSET.safeTransferFrom(from, address(this), assets);
+        uint256 afterwards = ASSET.balanceOf(address(this));
+        uint256 received = afterwards > before ? afterwards - before : 0;
+        if (received != assets) revert WrongAmountReceived(assets, received);
+    }
+
+    function _push(address to, uint256 assets) internal {
+        ASSET.safeTransfer(to, assets);
+    }
+
+    function _toUint112(uint256 value) internal pure returns (uint112) {
+        if (value > type(uint112).max) revert AboveMaximum(value, type(uint112).max);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint112(value);
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function asset() external view returns (address) {
+        return address(ASSET);
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function totalCapital() external view whenFree returns (uint256 assets) {
+        return _totalCapital();
+    }
+
+    /// @dev Sum of all layers held as tokens of the fund; equals what the token contract says, less donations.
+    function _totalCapital() internal view returns (uint256 assets) {
+        return uint256(_totals.reserve) + _totals.compartments;
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function eventCount() external view whenFree returns (uint256) {
+        return _totals.events;
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+/// @title Backstop's insurance fund: layers of capital that pay bankrupt accounts' deficits by rule
+/// @notice All amounts are in units of the fund's asset (its own decimals) unless a name says otherwise. A claimant is a
+/// registered contract (our margin engine, a lending market); a market is a number the claimant chooses.
+interface IInsuranceFund {
+    /// @notice One market's part of a bankrupt account's deficit.
+    struct Claim {
+        uint256 market;
+        uint256 assets;
+    }
+
+    /// @notice What each layer paid of one claim. Layers are used in this order, each only when all before it are
+    /// exhausted or at their limit (invariant WATERFALL_ORDER).
+    struct Legs {
+        uint256 compartment;
+        uint256 reserve;
+        uint256 staked;
+        uint256 reinsurance;
+    }
+
+    /// @notice Draw limits of one claimant over the shared layers (2 and deeper). Zero means: nothing may be drawn.
+    /// @param perClaim largest shared draw of one event
+    /// @param perWindow largest shared draw in any `window` seconds (leaky bucket)
+    /// @param window seconds in which a full bucket drains, at least 1
+    struct ClaimantLimits {
+        uint128 perClaim;
+        uint128 perWindow;
+        uint32 window;
+    }
+
+    /// @notice Limits of one market of a claimant.
+    /// @param compartmentCap income beyond this balance overflows into the operator's reserve
+    /// @param perWindow largest shared draw of this market in any window of the claimant
+    struct MarketLimits {
+        uint128 compartmentCap;
+        uint128 perWindow;
+    }
+
+    event ClaimantSet(address indexed claimant, ClaimantLimits limits);
+    event ClaimantMarketSet(address indexed claimant, uint256 indexed market, MarketLimits limits);
+    event IncomeReceived(address indexed claimant, uint256 indexed market, uint256 toCompartment, uint256 toReserve);
+    event CompartmentFunded(address indexed claimant, uint256 indexed market, address indexed from, uint256 assets);
+    event ReserveFunded(address indexed from, uint256 assets);
+    event ReserveReleased(address indexed to, uint256 assets);
+    event ReserveTargetSet(uint256 target);
+    /// @notice One event's payment for one market; the legs sum to what was paid (invariant RECEIPT_EXACT).
+    event Covered(
+        uint256 indexed eventId,
+        address indexed claimant,
+        uint256 indexed market,
+        bytes32 account,
+        uint256 claimed,
+        Legs legs
+    );
+    event KeeperRewardPaid(uint256 indexed eventId, address indexed claimant, uint256 indexed market, uint256 assets);
+    /// @notice The asset could not be paid out (blocklisted claimant, frozen token). The event cost the fund nothing and
+    /// has no number: the deficit goes on down the waterfall.
+    event CoverFailed(address indexed claimant, bytes32 indexed account, bytes reason);
+
+    error NotClaimant(address caller);
+    error NotSelf(address caller);
+    error ZeroAmount();
+    error ZeroAddress();
+    error UnsupportedAsset(address asset, string reason);
+    /// @notice The asset delivered something else than what was asked (fee on transfer, rebasing).
+    error WrongAmountReceived(uint256 expected, uint256 received);
+    error ReserveTooSmall(uint256 requested, uint256 available);
+    error AboveCompartmentCap(uint256 requested, uint256 room);
+    error AboveMaximum(uint256 value, uint256 maximum);
+    error InvalidLimits(string field);
+    error NotTighter(string field);
+
+    /// @notice Pays what the rules allow of a bankrupt account's deficit, to the calling claimant, in one transfer.
+    /// Never reverts because capital is missing or a limit is reached: it pays less. The reward is outside the claims
+    /// (a fee is never a deficit) and is paid from what is left after them.
+    /// @param account whose deficit it is (for the receipt)
+    /// @param claims the deficit split over markets; one entry a market
+    /// @param reward wished payment to the keeper who brings the event
+    /// @return eventId number of the event, from 1
+    /// @return legs what each layer paid, claim by claim
+    /// @return rewardPaid what is paid for the keeper, at most `reward`
+    function cover(bytes32 account, Claim[] calldata claims, uint256 reward)
+        external
+        returns (uint256 eventId, Legs[] memory legs, uint256 rewardPaid);
+
+    /// @notice Takes income (surcharges, share of trading fees) of one market from the calling claimant by
+    /// `transferFrom`: first into the market's compartment up to its cap, the rest into the operator's reserve.
+    function receiveIncome(uint256 market, uint256 assets) external;
+
+    /// @notice Anybody may strengthen one market's compartment, up to its cap.
+    function fundCompartment(address claimant, uint256 market, uint256 assets) external;
+
+    /// @notice Anybody may strengthen the operator's reserve (layer 2).
+    function fundReserve(uint256 assets) external;
+
+    // ------------------------------------------------------------------ roles
+
+    /// @notice Registers a claimant or changes its limits in any direction. What it has drawn stays drawn.
+    function setClaimant(address claimant, ClaimantLimits calldata limits) external;
+
+    /// @notice Same, but every field must be as tight as before or tighter; meant for a role without delay.
+    function tightenClaimant(address claimant, ClaimantLimits calldata limits) external;
+
+    /// @notice Sets the limits of a claimant's market in any direction.
+    function setClaimantMarket(address claimant, uint256 market, MarketLimits calldata limits) external;
+
+    /// @notice Same, but every field must be as tight as before or tighter.
+    function tightenClaimantMarket(address claimant, uint256 market, MarketLimits calldata limits) external;
+
+    /// @notice Pays out what the reserve holds above its target.
+    function releaseReserve(address to, uint256 assets) external;
+
+    /// @notice Says what the operator's reserve is meant to hold.
+    function setReserveTarget(uint256 target) external;
+
+    // ------------------------------------------------------------------ views (revert while a call is in flight)
+
+    /// @notice The fund's token.
+    function asset() external view returns (address);
+
+    /// @notice Layer 1: what the market's own compartment holds.
+    function compartment(address claimant, uint256 market) external view returns (uint256 assets);
+
+    /// @notice Sum of all compartments.
+    function totalCompartments() external view returns (uint256 assets);
+
+    /// @notice Layer 2: the operator's first loss.
+    function reserve() external view returns (uint256 assets);
+
+    /// @notice What layer 2 is meant to hold; the gap is what the operator owes it.
+    function reserveTarget() external view returns (uint256 assets);
+
+    /// @notice All the capital the ledger knows of (a donation by plain transfer is not capital).
+    function totalCapital() external view returns (uint256 assets);
+
+    /// @notice What a claim of this size would be paid now, layer by layer. Same arithmetic as `cover`.
+    function previewCover(address claimant, uint256 market, uint256 assets) external view returns (Legs memory);
+
+    /// @notice Room left for shared draws: of one claim, of the claimant's window and of the market's window.
+    function drawRoom(address claimant, uint256 market)
+        external
+        view
+        returns (uint256 perClaim, uint256 claimantWindow, uint256 marketWindow);
+
+    /// @notice Limits of a claimant; `window` is 0 if it is not registered.
+    function claimantLimits(address claimant) external view returns (ClaimantLimits memory);
+
+    /// @notice Limits of one market of a claimant.
+    function marketLimits(address claimant, uint256 market) external view returns (MarketLimits memory);
+
+    /// @notice How many events have been covered.
+    function eventCount() external view returns (uint256);
+}
