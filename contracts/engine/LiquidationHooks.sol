@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {AccountStates} from "./AccountStates.sol";
+import {Trades} from "./Trades.sol";
+import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
+import {FixedPoint} from "../libraries/FixedPoint.sol";
+import {SideIndex} from "../libraries/SideIndex.sol";
+
+/// @title What the liquidator may do to accounts
+/// @notice The liquidator decides who, how much and at which price; the engine keeps the books and never lets any of
+/// these steps create quote. All of them run at the stored marks, which `touch` refreshed earlier in the transaction.
+abstract contract LiquidationHooks is Trades, AccountStates {
+    using FixedPoint for uint256;
+    using SafeCast for uint256;
+    using SafeCast for int256;
+
+    function touch(bytes32 account) external onlyLiquidator returns (AccountState memory) {
+        uint256 bits = _accounts[account].markets;
+        for (uint256 id = 0; bits != 0; ++id) {
+            if (bits & 1 != 0) _store(_loadFresh(id));
+            bits >>= 1;
+        }
+        return _accountState(account);
+    }
+
+    function setFlag(bytes32 account, bool flagged) external onlyLiquidator {
+        if (flagged) {
+            _accounts[account].flaggedAt = uint40(block.timestamp);
+            emit Flagged(account, block.timestamp);
+        } else {
+            _accounts[account].flaggedAt = 0;
+            emit Unflagged(account);
+        }
+    }
+
+    function takeOver(
+        bytes32 account,
+        bytes32 keeper,
+        uint256 market,
+        uint256 base,
+        uint256 price,
+        uint256 surcharge,
+        uint256 reward
+    ) external onlyLiquidator {
+        (MarketCache memory c,) = _loadStored(market);
+        (int256 held,) = _position(c, account);
+        // the buyer pays the quote rounded up, the seller gets it rounded down
+        int256 paid = -int256(base.mulDivUp(price, FixedPoint.WAD));
+        int256 got = int256(base.mulDivDown(price, FixedPoint.WAD));
+        (int256 change, int256 quote, int256 keeperQuote) =
+            held > 0 ? (-int256(base), got, paid) : (int256(base), paid, got);
+        Leg memory victim = _trade(c, account, change, quote, surcharge + reward);
+        Leg memory taker = _trade(c, keeper, -change, keeperQuote, 0);
+        _bookSurcharge(market, surcharge);
+        _store(c);
+        taker.a.collateral = (int256(taker.a.collateral) + int256(reward)).toInt120();
+        Valuation memory v = _valuateWith(c, taker.a, keeper);
+        _requireMargin(keeper, v.equity - FixedPoint.max(taker.gain, 0), v.initialMargin);
+        _accounts[account] = victim.a;
+        _accounts[keeper] = taker.a;
+        emit TakenOver(account, keeper, market, change, price, surcharge, reward);
+    }
+
+    function chargeLiquidation(bytes32 account, bytes32 keeper, uint256 market, uint256 surcharge, uint256 reward)
+        external
+        onlyLiquidator
+    {
+        _addCollateral(account, -int256(surcharge + reward));
+        if (reward != 0) _addCollateral(keeper, int256(reward));
+        _bookSurcharge(market, surcharge);
+        emit LiquidationCharged(account, keeper, market, surcharge, reward);
+    }
+
+    /// @dev A tear-up at the mark. Each step rounds for the engine:
+    ///
+    ///     opposite side   K += or -= x * mark * ONE * WAD / B,   A -= x * ONE / B
+    ///     account         size to zero by `base`, quote += or -= base * mark
+    ///
+    /// `x` is `base`, or the whole opposite side if that is a few wei smaller (sides differ by dust only).
+    function deleverage(bytes32 account, uint256 market, uint256 base, uint256 charge)
+        external
+        onlyLiquidator
+        returns (uint256 charged)
+    {
+        (MarketCache memory c,) = _loadStored(market);
+        (int256 held,) = _position(c, account);
+        base = FixedPoint.min(base, FixedPoint.abs(held));
+        bool short = held < 0;
+        SideCache memory opposite = c.sides[short ? LONG : SHORT];
+        if (held != 0) charged = _charge(c, !short, charge);
+
+        uint256 x = FixedPoint.min(base, _openInterest(opposite, false));
+        int256 quote = short ? -int256(base.mulDivUp(c.markPrice, FixedPoint.WAD)) : _tearUpShorts(c, opposite, x);
+        if (short && x != 0) {
+            opposite.K = SideIndex.getDown(opposite.K, x.mulDivDown(c.markPrice, FixedPoint.WAD), opposite.B);
+        }
+        if (x != 0) _shrink(c, !short, x);
+        Leg memory leg = _trade(c, account, short ? int256(base) : -int256(base), quote, 0);
+        _accounts[account] = leg.a;
+        _store(c);
+        emit Deleveraged(account, market, short ? int256(base) : -int256(base), c.markPrice, x);
+    }
+
+    /// @dev Shorts buy `x` back at the mark; the account gets what they pay, rounded down.
+    function _tearUpShorts(MarketCache memory c, SideCache memory shorts, uint256 x) private pure returns (int256) {
+        if (x == 0) return 0;
+        shorts.K = SideIndex.payUp(shorts.K, x.mulDivUp(c.markPrice, FixedPoint.WAD), shorts.B);
+        return int256(x.mulDivDown(c.markPrice, FixedPoint.WAD));
+    }
+
+    /// @dev Takes `x` off a side; a side of which less than one wei is left ends its epoch.
+    function _shrink(MarketCache memory c, bool short, uint256 x) private {
+        SideCache memory side = c.sides[short ? SHORT : LONG];
+        side.A = SideIndex.shrink(side.A, x, side.B, short);
+        side.changed = true;
+        if (_openInterest(side, false) == 0) _endEpoch(c, short);
+    }
+
+    function chargeSide(uint256 market, bool longs, uint256 amount) external onlyLiquidator returns (uint256 charged) {
+        (MarketCache memory c,) = _loadStored(market);
+        charged = _charge(c, !longs, amount);
+        _store(c);
+    }
+
+    /// @dev Charges a side, all positions by size, at most `chargeCap` of the mark per base unit:
+    ///
+    ///     charged <= openInterest * mark * chargeCap;  K -= charged * ONE * WAD / B        rounded up
+    function _charge(MarketCache memory c, bool short, uint256 amount) private returns (uint256 charged) {
+        SideCache memory side = c.sides[short ? SHORT : LONG];
+        if (amount == 0 || side.B == 0) return 0;
+        uint256 open = _openInterest(side, false);
+        uint256 bearable = open.mulDivDown(c.markPrice, FixedPoint.WAD)
+            .mulDivDown(_markets[c.id].parameters.chargeCapPpm, FixedPoint.PPM);
+        charged = FixedPoint.min(amount, bearable);
+        if (charged == 0 || !SideIndex.roomForCharge(side.K, charged, side.B)) return 0;
+        side.K = SideIndex.payUp(side.K, charged, side.B);
+        side.changed = true;
+        emit SideCharged(c.id, !short, charged);
+    }
+
+    /// @dev Income that this market earned for the fund and that was not handed over yet is the compartment's first money.
+    /// The fund can neither block nor starve a liquidation: if it fails in any way it has paid nothing. (Starving it of
+    /// gas on purpose leaves the caller a 64th of it, far less than the rest of the transaction needs.)
+    function coverFromFund(
+        bytes32 account,
+        bytes32 keeper,
+        uint256[] calldata markets,
+        uint256[] calldata deficits,
+        uint256 rewardAssets
+    ) external onlyLiquidator returns (uint256 eventId, uint256[4][] memory paid) {
+        paid = new uint256[4][](markets.length);
+        IInsuranceFund.Claim[] memory claims = new IInsuranceFund.Claim[](markets.length);
+        for (uint256 i = 0; i < markets.length; ++i) {
+            paid[i][0] = _payFromIncome(account, markets[i], deficits[i]);
+            claims[i] = IInsuranceFund.Claim({market: markets[i], assets: (deficits[i] - paid[i][0]) / SCALE});
+        }
+        try FUND.cover(account, claims, rewardAssets) returns (
+            uint256 id, IInsuranceFund.Legs[] memory legs, uint256 rewardPaid
+        ) {
+            eventId = id;
+            uint256 total;
+            for (uint256 i = 0; i < legs.length; ++i) {
+                paid[i][0] += legs[i].compartment * SCALE;
+                paid[i][1] = legs[i].reserve * SCALE;
+                paid[i][2] = legs[i].staked * SCALE;
+                paid[i][3] = legs[i].reinsurance * SCALE;
+                total += legs[i].compartment + legs[i].reserve + legs[i].staked + legs[i].reinsurance;
+            }
+            if (total != 0) _addCollateral(account, int256(total * SCALE));
+            if (rewardPaid != 0) _addCollateral(keeper, int256(rewardPaid * SCALE));
+            emit FundPaid(account, id, total + rewardPaid);
+        } catch {}
+    }
+
+    function _payFromIncome(bytes32 account, uint256 market, uint256 deficit) private returns (uint256 paid) {
+        uint256 income = _markets[market].income.fund;
+        paid = FixedPoint.min(income, deficit);
+        if (paid == 0) return 0;
+        _markets[market].income.fund = uint120(income - paid);
+        _addCollateral(account, int256(paid));
+    }
+
+    /// @dev Crediting above zero would create quote, so it is refused (NO_MINT).
+    function settleDeficit(bytes32 account, uint256 market, uint256 charged, uint256 recorded)
+        external
+        onlyLiquidator
+    {
+        _addCollateral(account, int256(charged + recorded));
+        if (_accounts[account].collateral > 0) revert NotFlat(account);
+        if (recorded != 0) {
+            uint256 sum = _markets[market].recordedDeficit + recorded;
+            _markets[market].recordedDeficit = sum;
+            emit DeficitRecorded(market, recorded, sum);
+        }
+    }
+
+    function _addCollateral(bytes32 account, int256 amount) private {
+        Account storage a = _accounts[account];
+        a.collateral = (int256(a.collateral) + amount).toInt120();
+    }
+
+    function _bookSurcharge(uint256 market, uint256 surcharge) private {
+        if (surcharge == 0) return;
+        Income storage income = _markets[market].income;
+        income.fund = (uint256(income.fund) + surcharge).toUint120();
+    }
+}

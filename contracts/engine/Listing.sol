@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {EngineStorage} from "./EngineStorage.sol";
+import {FixedPoint} from "../libraries/FixedPoint.sol";
+import {MarginMath} from "../libraries/MarginMath.sol";
+import {SideIndex} from "../libraries/SideIndex.sol";
+
+/// @title Listing markets and changing their parameters
+/// @notice Two steps by construction: listing and loosening belong to roles whose calls `AccessManager` delays (they are
+/// scheduled, seen by everybody, then executed). What only tightens is immediate.
+abstract contract Listing is EngineStorage {
+    using FixedPoint for uint256;
+
+    function listMarket(MarketParameters calldata p, LiquidationParameters calldata l)
+        external
+        restricted
+        returns (uint256 market)
+    {
+        market = _marketCount;
+        if (market == MAX_MARKETS) revert InvalidParameter(market, "marketCount");
+        _validate(market, p, l);
+        _marketCount = market + 1;
+        Market storage m = _markets[market];
+        m.parameters = p;
+        m.liquidation = l;
+        m.long.A = m.short.A = uint72(SideIndex.ONE);
+        m.totals.accruedAt = uint32(block.timestamp);
+        emit MarketListed(market, p, l);
+    }
+
+    function setMarket(uint256 market, MarketParameters calldata p, LiquidationParameters calldata l)
+        external
+        restricted
+    {
+        _requireListed(market);
+        _validate(market, p, l);
+        _markets[market].parameters = p;
+        _markets[market].liquidation = l;
+        emit MarketParametersSet(market, p, l);
+    }
+
+    function tightenMarket(uint256 market, uint24 initialMarginPpm, uint24 bandPpm, uint24 profitLock)
+        external
+        restricted
+    {
+        _requireListed(market);
+        MarketParameters memory p = _markets[market].parameters;
+        if (initialMarginPpm < p.initialMarginPpm) revert NotTighter(market, "initialMarginPpm");
+        if (bandPpm > p.bandPpm) revert NotTighter(market, "bandPpm");
+        if (profitLock < p.profitLock) revert NotTighter(market, "profitLock");
+        (p.initialMarginPpm, p.bandPpm, p.profitLock) = (initialMarginPpm, bandPpm, profitLock);
+        _validate(market, p, _markets[market].liquidation);
+        _markets[market].parameters = p;
+        emit MarketParametersSet(market, p, _markets[market].liquidation);
+    }
+
+    function pauseRisk(uint256 market) external restricted {
+        _setPaused(market, true);
+    }
+
+    function resumeRisk(uint256 market) external restricted {
+        _setPaused(market, false);
+    }
+
+    function _setPaused(uint256 market, bool paused) private {
+        _requireListed(market);
+        _markets[market].income.riskPaused = paused;
+        emit RiskPaused(market, paused);
+    }
+
+    function _requireListed(uint256 market) internal view {
+        if (market >= _marketCount) revert UnknownMarket(market);
+    }
+
+    /// @dev Every parameter has a meaning on its own; then the envelope (DESIGN 2.3).
+    function _validate(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
+        if (p.sizeScale == 0) revert InvalidParameter(market, "sizeScale");
+        if (p.maintenanceMarginPpm == 0) revert InvalidParameter(market, "maintenanceMarginPpm");
+        if (p.initialMarginPpm <= p.maintenanceMarginPpm) revert InvalidParameter(market, "initialMarginPpm");
+        if (p.initialMarginPpm > FixedPoint.PPM) revert InvalidParameter(market, "initialMarginPpm");
+        if (p.maxMarkAge > 60) revert InvalidParameter(market, "maxMarkAge");
+        if (p.markSpeedPpb == 0) revert InvalidParameter(market, "markSpeedPpb");
+        if (p.fundingClampPpb > MarginMath.PPB) revert InvalidParameter(market, "fundingClampPpb");
+        if (p.bandPpm == 0 || p.bandPpm >= FixedPoint.PPM) revert InvalidParameter(market, "bandPpm");
+        if (p.fundSharePpm > FixedPoint.PPM) revert InvalidParameter(market, "fundSharePpm");
+        if (p.chargeCapPpm > FixedPoint.PPM) revert InvalidParameter(market, "chargeCapPpm");
+        if (p.minBase == 0) revert InvalidParameter(market, "minBase");
+        if (l.targetHealthPpm <= FixedPoint.PPM) revert InvalidParameter(market, "targetHealthPpm");
+        if (l.minDiscountPpm > l.maxDiscountPpm) revert InvalidParameter(market, "minDiscountPpm");
+        if (l.ramp == 0) revert InvalidParameter(market, "ramp");
+        if (l.deleverageDelay < l.ramp) revert InvalidParameter(market, "deleverageDelay");
+        if (l.checkInterval == 0) revert InvalidParameter(market, "checkInterval");
+        if (l.maxStep == 0) revert InvalidParameter(market, "maxStep");
+        _checkEnvelope(market, p, l);
+        _checkCloseReward(market, p, l);
+    }
+
+    /// @dev What an account can lose between two looks at it must be covered by its maintenance margin:
+    ///
+    ///     (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward <= maintenance
+    function _checkEnvelope(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
+        uint256 move = (uint256(p.markSpeedPpb) * l.checkInterval + 999) / 1000;
+        uint256 funding =
+            (uint256(p.fundingClampPpb) * l.checkInterval).mulDivUp(1, MarginMath.FUNDING_PERIOD * 1000);
+        uint256 needed = move + funding + l.maxDiscountPpm + l.surchargePpm + l.rewardPpm;
+        if (needed > p.maintenanceMarginPpm) revert EnvelopeViolated(market, needed, p.maintenanceMarginPpm);
+    }
+
+    /// @dev The reward for closing a bankrupt account out is at most `rewardPpm` of its notional; it may not exceed half
+    /// of what the two sides of a position pay the fund in trading fees, or opening pairs would farm it.
+    function _checkCloseReward(uint256 market, MarketParameters memory p, LiquidationParameters memory l)
+        private
+        pure
+    {
+        uint256 fees = (uint256(p.makerFeePpm) + p.takerFeePpm) * p.fundSharePpm / FixedPoint.PPM;
+        if (l.closeRewardCap != 0 && uint256(l.rewardPpm) * 2 > fees) revert InvalidParameter(market, "rewardPpm");
+    }
+}

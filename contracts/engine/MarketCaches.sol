@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {EngineStorage} from "./EngineStorage.sol";
+import {IPriceOracle} from "../../interfaces/IPriceOracle.sol";
+import {FixedPoint} from "../libraries/FixedPoint.sol";
+import {MarginMath} from "../libraries/MarginMath.sol";
+import {SideIndex} from "../libraries/SideIndex.sol";
+
+/// @title A market in memory: loaded once, brought up to date, changed, stored once
+/// @notice Loading accrues funding (at the mark that was in force) and, if asked, lets the mark follow the index. The
+/// same code serves views and transactions, so what a view says is what a transaction in the same block would see.
+abstract contract MarketCaches is EngineStorage {
+    using FixedPoint for uint256;
+    using SafeCast for uint256;
+    using SafeCast for int256;
+
+    /// @dev One side in memory; `B` is the exact sum of its positions' basis.
+    struct SideCache {
+        uint256 A;
+        int256 K;
+        uint256 epoch;
+        uint256 B;
+        bool changed;
+    }
+
+    /// @dev `sides[0]` is long, `sides[1]` short. `indexPrice` is 0 unless the oracle was asked and had a usable price.
+    struct MarketCache {
+        uint256 id;
+        SideCache[2] sides;
+        uint256 accruedAt;
+        uint256 markPrice;
+        uint256 markTime;
+        uint256 observedAt;
+        uint256 premiumTime;
+        int256 heldPremium;
+        int256 averagePremium;
+        IPriceOracle.Validity validity;
+        uint256 indexPrice;
+        bool markChanged;
+        uint256 openInterestCap;
+        uint256 sizeScale;
+        uint256 initialMarginPpm;
+        uint256 maintenanceMarginPpm;
+        uint256 openInterestSlopePpm;
+    }
+
+    uint256 internal constant LONG = 0;
+    uint256 internal constant SHORT = 1;
+
+    /// @dev The market with funding accrued and the mark refreshed if the stored one is older than `maxAge` seconds
+    /// (the market's own bound if `maxAge` is `OWN_AGE`). For valuing positions; not stored.
+    function _peek(uint256 id) internal view returns (MarketCache memory c) {
+        uint256 maxAge;
+        (c, maxAge) = _loadStored(id);
+        // an invalid reading is looked at again, however young it is
+        if (block.timestamp - c.markTime > maxAge || c.validity == IPriceOracle.Validity.Invalid) _refreshMark(c);
+    }
+
+    /// @dev The market with funding accrued and the oracle asked, whatever the age of the mark. To be stored.
+    function _loadFresh(uint256 id) internal view returns (MarketCache memory c) {
+        if (id >= _marketCount) revert UnknownMarket(id);
+        (c,) = _loadStored(id);
+        _refreshMark(c);
+    }
+
+    /// @dev The market with funding accrued, at its stored mark.
+    function _loadStored(uint256 id) internal view returns (MarketCache memory c, uint256 maxAge) {
+        Market storage m = _markets[id];
+        c.id = id;
+        Totals memory totals = m.totals;
+        _loadSide(c.sides[LONG], m.long, totals.basisLong);
+        _loadSide(c.sides[SHORT], m.short, totals.basisShort);
+        c.accruedAt = totals.accruedAt;
+        Mark memory mark = m.mark;
+        c.markPrice = mark.price;
+        c.markTime = mark.time;
+        c.observedAt = mark.observedAt;
+        c.premiumTime = mark.premiumTime;
+        c.heldPremium = mark.heldPremium;
+        c.averagePremium = mark.averagePremium;
+        c.validity = mark.validity;
+        c.openInterestCap = m.parameters.openInterestCap;
+        c.sizeScale = m.parameters.sizeScale;
+        c.initialMarginPpm = m.parameters.initialMarginPpm;
+        c.maintenanceMarginPpm = m.parameters.maintenanceMarginPpm;
+        c.openInterestSlopePpm = m.parameters.openInterestSlopePpm;
+        maxAge = m.parameters.maxMarkAge;
+        _accrue(c);
+    }
+
+    function _loadSide(SideCache memory side, SideIndex.Side memory stored, uint256 B) private pure {
+        side.A = stored.A;
+        side.K = stored.K;
+        side.epoch = stored.epoch;
+        side.B = B;
+    }
+
+    /// @dev Moves funding from the paying to the receiving side for the time since the last accrual:
+    ///
+    ///     payment = openInterest of the payers * mark * premium * elapsed / 8 h        rounded up, elapsed <= 1 h
+    ///
+    /// The payers' K is charged up and the receivers' credited down by the same total, so nothing is minted.
+    function _accrue(MarketCache memory c) private view {
+        uint256 elapsed = block.timestamp - c.accruedAt;
+        if (elapsed == 0) return;
+        c.accruedAt = block.timestamp;
+        int256 premium = c.averagePremium;
+        if (premium == 0) return;
+        SideCache memory payer = c.sides[premium > 0 ? LONG : SHORT];
+        SideCache memory receiver = c.sides[premium > 0 ? SHORT : LONG];
+        if (payer.B == 0 || receiver.B == 0) return;
+        if (elapsed > MarginMath.FUNDING_MAX_ELAPSED) elapsed = MarginMath.FUNDING_MAX_ELAPSED;
+        uint256 total = MarginMath.fundingUp(
+            SideIndex.sizeOf(payer.B, payer.A, true), c.markPrice, FixedPoint.abs(premium), elapsed
+        );
+        payer.K = SideIndex.payUp(payer.K, total, payer.B);
+        receiver.K = SideIndex.getDown(receiver.K, total, receiver.B);
+        payer.changed = receiver.changed = true;
+    }
+
+    /// @dev Asks the oracle and lets the mark follow the index. A reading older than the last one used is no reading.
+    function _refreshMark(MarketCache memory c) private view {
+        (uint256 indexPrice, uint256 observedAt, IPriceOracle.Validity validity) = ORACLE.read(c.id, c.markPrice);
+        if (observedAt < c.observedAt || indexPrice > MAX_PRICE) validity = IPriceOracle.Validity.Invalid;
+        c.markChanged = true;
+        c.validity = validity;
+        if (validity == IPriceOracle.Validity.Invalid) return;
+        c.indexPrice = indexPrice;
+        c.observedAt = observedAt;
+        c.markPrice = MarginMath.follow(
+            c.markPrice, indexPrice, _markets[c.id].parameters.markSpeedPpb, block.timestamp - c.markTime
+        );
+        c.markTime = block.timestamp;
+    }
+
+    /// @dev Writes back what changed.
+    function _store(MarketCache memory c) internal {
+        Market storage m = _markets[c.id];
+        _resetIfEmpty(c.sides[LONG]);
+        _resetIfEmpty(c.sides[SHORT]);
+        m.totals = Totals({
+            basisLong: c.sides[LONG].B.toUint112(),
+            basisShort: c.sides[SHORT].B.toUint112(),
+            accruedAt: uint32(c.accruedAt)
+        });
+        if (c.sides[LONG].changed) _storeSide(m.long, c.sides[LONG]);
+        if (c.sides[SHORT].changed) _storeSide(m.short, c.sides[SHORT]);
+        if (c.markChanged) {
+            m.mark = Mark({
+                price: uint88(c.markPrice),
+                time: uint32(c.markTime),
+                observedAt: uint32(c.observedAt),
+                premiumTime: uint32(c.premiumTime),
+                heldPremium: int32(c.heldPremium),
+                averagePremium: int32(c.averagePremium),
+                validity: c.validity
+            });
+            emit MarkMoved(c.id, c.markPrice, c.indexPrice, c.validity);
+        }
+    }
+
+    function _storeSide(SideIndex.Side storage stored, SideCache memory side) private {
+        stored.A = uint72(side.A);
+        stored.K = side.K.toInt160();
+        stored.epoch = uint24(side.epoch);
+    }
+
+    /// @dev A side without positions starts afresh: nothing refers to its A and K any more.
+    function _resetIfEmpty(SideCache memory side) private pure {
+        if (side.B != 0 || (side.A == SideIndex.ONE && side.K == 0)) return;
+        side.A = SideIndex.ONE;
+        side.K = 0;
+        side.changed = true;
+    }
+
+    /// @dev Base held or owed by a side: longs rounded down, shorts up.
+    function _openInterest(SideCache memory side, bool short) internal pure returns (uint256) {
+        return SideIndex.sizeOf(side.B, side.A, short);
+    }
+
+    /// @dev Ends a side's epoch: all of its positions are closed, their quote is fixed at the K of now.
+    function _endEpoch(MarketCache memory c, bool short) internal {
+        SideCache memory side = c.sides[short ? SHORT : LONG];
+        _endedK[c.id][_tag(side.epoch, short)] = side.K;
+        emit SideEnded(c.id, !short, side.epoch);
+        side.epoch += 1;
+        side.A = SideIndex.ONE;
+        side.K = 0;
+        side.B = 0;
+        side.changed = true;
+    }
+
+    function _tag(uint256 epoch, bool short) internal pure returns (uint256) {
+        return epoch * 2 + (short ? 1 : 0);
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {MarketCaches} from "./MarketCaches.sol";
+import {FixedPoint} from "../libraries/FixedPoint.sol";
+import {MarginMath} from "../libraries/MarginMath.sol";
+import {SideIndex} from "../libraries/SideIndex.sol";
+
+/// @title Positions: reading them through the side index, changing them, realising profit and loss
+abstract contract Positions is MarketCaches {
+    using FixedPoint for uint256;
+    using SafeCast for uint256;
+    using SafeCast for int256;
+
+    /// @dev Position of `account` now: signed size and quote, funding included.
+    function _position(MarketCache memory c, bytes32 account) internal view returns (int256 size, int256 quote) {
+        SideIndex.Position memory p = _positions[account][c.id];
+        if (p.tag == 0 && p.basis == 0) return (0, 0);
+        bool short = p.tag & 1 == 1;
+        SideCache memory side = c.sides[short ? SHORT : LONG];
+        if (p.tag >> 1 != side.epoch) {
+            // the side ended an epoch: the position is closed at the K of then
+            return (0, SideIndex.quoteOf(p.basis, p.quoteAtZero, _endedK[c.id][p.tag]));
+        }
+        size = int256(SideIndex.sizeOf(p.basis, side.A, short));
+        if (short) size = -size;
+        quote = SideIndex.quoteOf(p.basis, p.quoteAtZero, side.K);
+    }
+
+    /// @dev Replaces the position of `account` by `(size, quote)`. A size of zero needs a quote of zero.
+    function _setPosition(MarketCache memory c, Account memory a, bytes32 account, int256 size, int256 quote) private {
+        SideIndex.Position storage stored = _positions[account][c.id];
+        SideIndex.Position memory p = stored;
+        if (p.basis != 0) {
+            SideCache memory old = c.sides[p.tag & 1];
+            if (p.tag >> 1 == old.epoch) old.B -= p.basis;
+        }
+        if (size == 0) {
+            delete _positions[account][c.id];
+            a.markets &= ~_bit(c.id);
+            return;
+        }
+        bool short = size < 0;
+        SideCache memory side = c.sides[short ? SHORT : LONG];
+        if (side.B == 0) (side.A, side.K, side.changed) = (SideIndex.ONE, 0, true);
+        uint256 basis = SideIndex.basisOf(FixedPoint.abs(size), side.A, short);
+        side.B += basis;
+        stored.basis = basis.toUint112();
+        stored.quoteAtZero = SideIndex.quoteAtZeroOf(basis, quote, side.K).toInt120();
+        stored.tag = uint24(_tag(side.epoch, short));
+        if (p.basis == 0) _enterMarket(a, account, c.id);
+    }
+
+    /// @dev Adds `(baseChange, quoteChange)` to a position. The part that is closed realises its share of the position's
+    /// quote, so that profit reaches collateral (and the profit lock) as soon as it is made:
+    ///
+    ///     closed   = min(|baseChange|, |size|) if the signs differ, else 0
+    ///     realised = floor(quote * closed / |size|) + floor(quoteChange * closed / |baseChange|)
+    ///
+    /// @return size after the change
+    /// @return realised what moved to collateral, signed
+    function _changePosition(
+        MarketCache memory c,
+        Account memory a,
+        bytes32 account,
+        int256 baseChange,
+        int256 quoteChange
+    ) internal returns (int256 size, int256 realised) {
+        int256 quote;
+        (size, quote) = _position(c, account);
+        if (size == 0) {
+            realised = quote; // what an ended epoch left
+            quote = 0;
+        } else if ((size > 0) != (baseChange > 0) && baseChange != 0) {
+            uint256 held = FixedPoint.abs(size);
+            uint256 change = FixedPoint.abs(baseChange);
+            if (change >= held) {
+                realised = quote + FixedPoint.mulDivFloor(held, quoteChange, change);
+            } else {
+                realised = FixedPoint.mulDivFloor(change, quote, held) + quoteChange;
+            }
+        }
+        // whatever the split, the sum stays: quote + quoteChange (+ what was realised from an ended epoch)
+        quote = size == 0 ? quoteChange : quote + quoteChange - realised;
+        size += baseChange;
+        if (size == 0) {
+            realised += quote;
+            quote = 0;
+        }
+        _setPosition(c, a, account, size, quote);
+        _realise(a, account, realised, c.id);
+        emit PositionChanged(account, c.id, baseChange, quoteChange, realised);
+    }
+
+    /// @dev Books realised profit or loss. Profit is locked for the market's time; a loss eats locked profit first, so
+    /// that nobody's principal stays locked behind a profit that is gone.
+    function _realise(Account memory a, bytes32 account, int256 realised, uint256 market) internal {
+        if (realised == 0) return;
+        a.collateral = (int256(a.collateral) + realised).toInt120();
+        if (realised < 0) {
+            if (a.hasLock) _shrinkLock(a, account, uint256(-realised));
+        } else {
+            uint256 lockSeconds = _markets[market].parameters.profitLock;
+            if (lockSeconds != 0) _growLock(a, account, uint256(realised), lockSeconds);
+        }
+    }
+
+    function _growLock(Account memory a, bytes32 account, uint256 profit, uint256 lockSeconds) private {
+        uint256 left = _lockedUp(a, account);
+        if (left != 0) {
+            uint256 secondsLeft = _profitLocks[account].end - block.timestamp;
+            lockSeconds = MarginMath.mergedRelease(left, secondsLeft, profit, lockSeconds);
+        }
+        _profitLocks[account] = ProfitLock({
+            amount: (left + profit).toUint112(),
+            start: uint40(block.timestamp),
+            end: uint40(block.timestamp + lockSeconds)
+        });
+        a.hasLock = true;
+    }
+
+    function _shrinkLock(Account memory a, bytes32 account, uint256 loss) private {
+        uint256 left = _lockedUp(a, account);
+        if (left <= loss) {
+            delete _profitLocks[account];
+            a.hasLock = false;
+        } else {
+            _profitLocks[account].amount = (left - loss).toUint112();
+            _profitLocks[account].start = uint40(block.timestamp);
+        }
+    }
+
+    /// @dev Realised profit of `account` that is not withdrawable yet, rounded up.
+    function _lockedUp(Account memory a, bytes32 account) internal view returns (uint256) {
+        if (!a.hasLock) return 0;
+        ProfitLock memory l = _profitLocks[account];
+        return MarginMath.lockedUp(l.amount, l.start, l.end, block.timestamp);
+    }
+
+    function _enterMarket(Account memory a, bytes32 account, uint256 market) private pure {
+        a.markets |= _bit(market);
+        if (_count(a.markets) > MAX_MARKETS_PER_ACCOUNT) revert TooManyMarkets(account);
+    }
+
+    /// @dev How many markets a bit set holds.
+    function _count(uint256 bits) internal pure returns (uint256 count) {
+        for (; bits != 0; bits &= bits - 1) {
+            ++count;
+        }
+    }
+
+    function _bit(uint256 market) internal pure returns (uint64) {
+        return uint64(1) << uint64(market);
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IMarginEngineTypes} from "./IMarginEngineTypes.sol";
+
+/// @title Backstop's margin engine: traders' collateral, positions and markets
+/// @notice All amounts are 18-decimal fixed point (WAD) unless a name says `assets` (units of the collateral token) or
+/// `Ppm` (1e-6). An account is 32 bytes: the owner's address in the top 20, a subaccount number in the low 12.
+interface IMarginEngine is IMarginEngineTypes {
+    // ------------------------------------------------------------------ traders
+
+    /// @notice Takes `assets` of the collateral token from the caller into `account` (anybody's).
+    function deposit(bytes32 account, uint256 assets) external;
+
+    /// @notice Pays `assets` out of the caller's account: at most min(collateral, equity - initial margin) less locked
+    /// profit, rounded down to the token's unit.
+    function withdraw(bytes32 account, uint256 assets, address to) external;
+
+    // ------------------------------------------------------------------ anybody
+
+    /// @notice Brings funding and mark of a market up to date.
+    function poke(uint256 market) external;
+
+    /// @notice Hands the fund's collected income of a market over, after repaying the market's recorded deficit.
+    function sweepFees(uint256 market) external;
+
+    // ------------------------------------------------------------------ order settlement
+
+    /// @notice Books a trade both sides agreed on. Only `OrderSettlement`, holding the lock.
+    function settleFill(Fill calldata fill) external;
+
+    // ------------------------------------------------------------------ liquidator (holding the lock)
+
+    /// @notice Accrues and re-marks all markets of `account` and values it.
+    function touch(bytes32 account) external returns (AccountState memory);
+
+    function setFlag(bytes32 account, bool flagged) external;
+
+    /// @notice Moves `base` of the account's position to `keeper` at `price`, charges surcharge and reward.
+    /// The keeper must hold its initial margin afterwards.
+    function takeOver(
+        bytes32 account,
+        bytes32 keeper,
+        uint256 market,
+        uint256 base,
+        uint256 price,
+        uint256 surcharge,
+        uint256 reward
+    ) external;
+
+    /// @notice Charges the account surcharge (to the fund) and reward (to the keeper).
+    function chargeLiquidation(bytes32 account, bytes32 keeper, uint256 market, uint256 surcharge, uint256 reward)
+        external;
+
+    /// @notice Closes `base` of the account's position against the opposite side at the mark, after charging that side
+    /// up to `charge`. O(1) in the number of counterparties.
+    /// @return charged what the side bears of `charge`
+    function deleverage(bytes32 account, uint256 market, uint256 base, uint256 charge) external returns (uint256 charged);
+
+    /// @notice Charges a deficit to one side of a market, all of its positions by size. O(1).
+    /// @return charged what the side bears of `amount`
+    function chargeSide(uint256 market, bool longs, uint256 amount) external returns (uint256 charged);
+
+    /// @notice Asks the fund for the account's deficit and credits what it pays; the reward goes to `keeper`.
+    /// @param deficits WAD, one a market
+    /// @return eventId the fund's event number, 0 if it was not asked or did not answer
+    /// @return paid WAD, one a market and layer (compartment, reserve, staked, reinsurance)
+    function coverFromFund(
+        bytes32 account,
+        bytes32 keeper,
+        uint256[] calldata markets,
+        uint256[] calldata deficits,
+        uint256 rewardAssets
+    ) external returns (uint256 eventId, uint256[4][] memory paid);
+
+    /// @notice Credits `amount` to a bankrupt, flat account: `charged` was taken from a side, the rest is recorded.
+    function settleDeficit(bytes32 account, uint256 market, uint256 charged, uint256 recorded) external;
+
+    // ------------------------------------------------------------------ views (revert while a call is in flight)
+
+    /// @notice The account now: marks as a transaction in this block would see them, funding included.
+    function accountState(bytes32 account) external view returns (AccountState memory);
+
+    /// @notice Equity, initial and maintenance margin now. The cheapest health check.
+    function health(bytes32 account)
+        external
+        view
+        returns (int256 equity, uint256 initialMargin, uint256 maintenanceMargin);
+
+    /// @notice Signed size of a position, WAD.
+    function positionSize(bytes32 account, uint256 market) external view returns (int256);
+
+    /// @notice Largest amount `withdraw` would pay now, units of the collateral token.
+    function withdrawable(bytes32 account) external view returns (uint256 assets);
+
+    function marketState(uint256 market) external view returns (MarketState memory);
+
+    /// @notice The side index of a market as stored (long, short): for the twin, auditors and proofs.
+    /// @return basis exact sums of the positions' basis
+    /// @return A size factors, 1e21 on a fresh side
+    /// @return K quote per basis unit, 1e39
+    /// @return epoch how often the side was emptied by deleveraging
+    function sideState(uint256 market)
+        external
+        view
+        returns (uint256[2] memory basis, uint256[2] memory A, int256[2] memory K, uint256[2] memory epoch);
+
+    function marketParameters(uint256 market)
+        external
+        view
+        returns (MarketParameters memory, LiquidationParameters memory, bool riskPaused);
+
+    /// @notice The collateral token.
+    function token() external view returns (address);
+
+    /// @notice How many markets are listed; they are numbered from 0.
+    function marketCount() external view returns (uint256);
+
+    /// @notice Collateral of an account, WAD, without positions.
+    function collateral(bytes32 account) external view returns (int256);
+
+    // ------------------------------------------------------------------ governance (AccessManager)
+
+    /// @notice Lists a market; its number is the count before. Role: risk admin (delayed).
+    function listMarket(MarketParameters calldata p, LiquidationParameters calldata l)
+        external
+        returns (uint256 market);
+
+    /// @notice Replaces a market's parameters. Role: risk admin (delayed).
+    function setMarket(uint256 market, MarketParameters calldata p, LiquidationParameters calldata l) external;
+
+    /// @notice Raises the initial margin, narrows the band, lengthens the profit lock: at once. What would make healthy
+    /// accounts liquidatable (maintenance margin, cap, slope) is not among it: that is `setMarket`. Role: guardian.
+    function tightenMarket(uint256 market, uint24 initialMarginPpm, uint24 bandPpm, uint24 profitLock) external;
+
+    /// @notice Stops risk from rising in a market; reducing, withdrawing and liquidating go on. Role: guardian.
+    function pauseRisk(uint256 market) external;
+
+    /// @notice Lets risk rise again. Role: risk admin (delayed).
+    function resumeRisk(uint256 market) external;
+
+    /// @notice Pays the protocol's fees of a market to `to`, whole units. Role: treasurer.
+    function payTreasury(uint256 market, address to) external;
+}
