@@ -37,6 +37,8 @@ interface ILiquidator {
     error SameAccount(bytes32 account);
     /// @notice Equity is at or above maintenance margin.
     error NotLiquidatable(bytes32 account, int256 equity, uint256 maintenanceMargin);
+    /// @notice The account is still below maintenance margin: its clock goes on.
+    error StillLiquidatable(bytes32 account, int256 equity, uint256 maintenanceMargin);
     /// @notice Equity is negative: only `closeOut` may act.
     error Bankrupt(bytes32 account, int256 equity);
     /// @notice Equity is not negative: `closeOut` does not apply.
@@ -45,9 +47,12 @@ interface ILiquidator {
     error PriceNotUsable(uint256 market);
     /// @notice The take-over price is worse than the keeper's limit.
     error LimitPrice(uint256 price, uint256 limit);
-    error OrderPriceTooFar(uint256 fillPrice, uint256 worst);
     error TooEarly(bytes32 account, uint256 earliest);
-    error NoOrders();
+    /// @notice None of the orders could be filled.
+    error NothingFilled();
+    error OrdersAndSignatures(uint256 orders, uint256 signatures);
+    /// @notice What the keeper wants is smaller than a position may be, or would leave less than that.
+    error StepTooSmall(uint256 base, uint256 minBase);
 
     /// @notice Starts the clock of an account below maintenance margin. Nothing changes if it runs already.
     function flag(bytes32 account) external;

@@ -55,7 +55,9 @@ interface IMarginEngine is IMarginEngineTypes {
     /// @notice Closes `base` of the account's position against the opposite side at the mark, after charging that side
     /// up to `charge`. O(1) in the number of counterparties.
     /// @return charged what the side bears of `charge`
-    function deleverage(bytes32 account, uint256 market, uint256 base, uint256 charge) external returns (uint256 charged);
+    function deleverage(bytes32 account, uint256 market, uint256 base, uint256 charge)
+        external
+        returns (uint256 charged);
 
     /// @notice Charges a deficit to one side of a market, all of its positions by size. O(1).
     /// @return charged what the side bears of `amount`
@@ -110,6 +112,9 @@ interface IMarginEngine is IMarginEngineTypes {
         view
         returns (MarketParameters memory, LiquidationParameters memory, bool riskPaused);
 
+    /// @notice What a liquidator needs to know of a market: its parameters and the smallest position, base WAD.
+    function liquidationTerms(uint256 market) external view returns (LiquidationParameters memory, uint256 minBase);
+
     /// @notice The collateral token.
     function token() external view returns (address);
 
@@ -122,9 +127,7 @@ interface IMarginEngine is IMarginEngineTypes {
     // ------------------------------------------------------------------ governance (AccessManager)
 
     /// @notice Lists a market; its number is the count before. Role: risk admin (delayed).
-    function listMarket(MarketParameters calldata p, LiquidationParameters calldata l)
-        external
-        returns (uint256 market);
+    function listMarket(MarketParameters calldata p, LiquidationParameters calldata l) external returns (uint256 market);
 
     /// @notice Replaces a market's parameters. Role: risk admin (delayed).
     function setMarket(uint256 market, MarketParameters calldata p, LiquidationParameters calldata l) external;

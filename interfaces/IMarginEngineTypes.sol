@@ -178,7 +178,9 @@ interface IMarginEngineTypes {
     event LiquidationCharged(
         bytes32 indexed account, bytes32 indexed keeper, uint256 indexed market, uint256 surcharge, uint256 reward
     );
-    event Deleveraged(bytes32 indexed account, uint256 indexed market, int256 size, uint256 markPrice, uint256 opposite);
+    event Deleveraged(
+        bytes32 indexed account, uint256 indexed market, int256 size, uint256 markPrice, uint256 opposite
+    );
     event SideCharged(uint256 indexed market, bool indexed longs, uint256 amount);
     event DeficitRecorded(uint256 indexed market, uint256 amount, uint256 recorded);
     event DeficitRepaid(uint256 indexed market, uint256 amount, uint256 recorded);
@@ -216,7 +218,9 @@ interface IMarginEngineTypes {
     error TooManyMarkets(bytes32 account);
     /// @notice Equity after the action is below what it needs: initial margin, or health no worse than before.
     error InsufficientMargin(bytes32 account, int256 equity, uint256 required);
-    error HealthWorsened(bytes32 account, int256 equityBefore, uint256 marginBefore, int256 equityAfter, uint256 marginAfter);
+    error HealthWorsened(
+        bytes32 account, int256 equityBefore, uint256 marginBefore, int256 equityAfter, uint256 marginAfter
+    );
     error NotWithdrawable(bytes32 account, uint256 requested, uint256 available);
     error NotFlat(bytes32 account);
 }

@@ -115,8 +115,7 @@ abstract contract Fills is Trades {
     ///     average += (held - average) * min(1, elapsed / 1 h);  held = clamp((fill - index) / index)
     function _samplePremium(MarketCache memory c, uint256 fillPrice) private view {
         int256 clamp = int256(uint256(_markets[c.id].parameters.fundingClampPpb));
-        int256 premium =
-            FixedPoint.mulDivFloor(MarginMath.PPB, int256(fillPrice) - int256(c.indexPrice), c.indexPrice);
+        int256 premium = FixedPoint.mulDivFloor(MarginMath.PPB, int256(fillPrice) - int256(c.indexPrice), c.indexPrice);
         if (premium > clamp) premium = clamp;
         if (premium < -clamp) premium = -clamp;
         c.averagePremium = MarginMath.averagePremium(c.averagePremium, c.heldPremium, block.timestamp - c.premiumTime);

@@ -183,10 +183,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
     }
 
     /// @dev Crediting above zero would create quote, so it is refused (NO_MINT).
-    function settleDeficit(bytes32 account, uint256 market, uint256 charged, uint256 recorded)
-        external
-        onlyLiquidator
-    {
+    function settleDeficit(bytes32 account, uint256 market, uint256 charged, uint256 recorded) external onlyLiquidator {
         _addCollateral(account, int256(charged + recorded));
         if (_accounts[account].collateral > 0) revert NotFlat(account);
         if (recorded != 0) {

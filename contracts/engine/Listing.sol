@@ -101,18 +101,14 @@ abstract contract Listing is EngineStorage {
     ///     (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward <= maintenance
     function _checkEnvelope(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
         uint256 move = (uint256(p.markSpeedPpb) * l.checkInterval + 999) / 1000;
-        uint256 funding =
-            (uint256(p.fundingClampPpb) * l.checkInterval).mulDivUp(1, MarginMath.FUNDING_PERIOD * 1000);
+        uint256 funding = (uint256(p.fundingClampPpb) * l.checkInterval).mulDivUp(1, MarginMath.FUNDING_PERIOD * 1000);
         uint256 needed = move + funding + l.maxDiscountPpm + l.surchargePpm + l.rewardPpm;
         if (needed > p.maintenanceMarginPpm) revert EnvelopeViolated(market, needed, p.maintenanceMarginPpm);
     }
 
     /// @dev The reward for closing a bankrupt account out is at most `rewardPpm` of its notional; it may not exceed half
     /// of what the two sides of a position pay the fund in trading fees, or opening pairs would farm it.
-    function _checkCloseReward(uint256 market, MarketParameters memory p, LiquidationParameters memory l)
-        private
-        pure
-    {
+    function _checkCloseReward(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
         uint256 fees = (uint256(p.makerFeePpm) + p.takerFeePpm) * p.fundSharePpm / FixedPoint.PPM;
         if (l.closeRewardCap != 0 && uint256(l.rewardPpm) * 2 > fees) revert InvalidParameter(market, "rewardPpm");
     }

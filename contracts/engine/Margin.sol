@@ -78,8 +78,7 @@ abstract contract Margin is Positions {
     {
         if (size == 0) return (quote, 0, 0);
         uint256 notional = FixedPoint.abs(size).mulDivUp(c.markPrice, FixedPoint.WAD);
-        value = quote
-            + (size > 0 ? int256(uint256(size).mulDivDown(c.markPrice, FixedPoint.WAD)) : -int256(notional));
+        value = quote + (size > 0 ? int256(uint256(size).mulDivDown(c.markPrice, FixedPoint.WAD)) : -int256(notional));
         (initial, maintenance) = _margins(c, size < 0, notional);
     }
 

@@ -47,6 +47,15 @@ abstract contract MarketViews is MarketCaches, IShortfallClaimant {
         return (m.parameters, m.liquidation, m.income.riskPaused);
     }
 
+    function liquidationTerms(uint256 market)
+        external
+        view
+        whenFree
+        returns (LiquidationParameters memory, uint256 minBase)
+    {
+        return (_markets[market].liquidation, uint256(_markets[market].parameters.minBase) * 1e9);
+    }
+
     /// @inheritdoc IShortfallClaimant
     function openDeficit(uint256 market) external view returns (uint256 assets) {
         return (_markets[market].recordedDeficit + SCALE - 1) / SCALE;
