@@ -60,10 +60,10 @@ abstract contract Claimants is DrawLimits, AccessManaged {
     /// markets follow a changed window from their last draw on.
     function _storeClaimant(address claimant, ClaimantLimits calldata limits) private {
         Claimant storage c = _claimants[claimant];
-        if (c.used != 0) {
+        Bucket memory b = c.bucket;
+        if (b.used != 0) {
             // forge-lint: disable-next-line(unsafe-typecast)
-            c.used = uint104(_claimantUsed(c));
-            c.usedAt = uint40(block.timestamp);
+            c.bucket = Bucket(uint104(_level(b.used, b.usedAt, c.perWindow, c.window)), uint40(block.timestamp));
         }
         // forge-lint: disable-next-line(unsafe-typecast)
         c.perClaim = uint112(limits.perClaim);
@@ -75,10 +75,11 @@ abstract contract Claimants is DrawLimits, AccessManaged {
 
     function _storeMarket(address claimant, uint256 market, MarketLimits calldata limits) private {
         Market storage m = _markets[claimant][market];
-        if (m.used != 0) {
+        MarketAccount memory a = m.account;
+        if (a.used != 0) {
             // forge-lint: disable-next-line(unsafe-typecast)
-            m.used = uint104(_marketUsed(m, _claimants[claimant].window));
-            m.usedAt = uint40(block.timestamp);
+            m.account.used = uint104(_level(a.used, a.usedAt, m.perWindow, _claimants[claimant].window));
+            m.account.usedAt = uint40(block.timestamp);
         }
         // forge-lint: disable-next-line(unsafe-typecast)
         m.compartmentCap = uint112(limits.compartmentCap);

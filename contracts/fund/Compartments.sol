@@ -31,19 +31,20 @@ abstract contract Compartments is Reserve {
     }
 
     function _addToCompartment(address claimant, uint256 market, uint256 assets) private {
-        Market storage m = _markets[claimant][market];
-        m.balance = _toUint112(m.balance + assets);
+        MarketAccount storage a = _markets[claimant][market].account;
+        a.balance = _toUint112(a.balance + assets);
         _totals.compartments = _toUint112(_totals.compartments + assets);
     }
 
     function _compartmentRoom(address claimant, uint256 market) private view returns (uint256) {
         Market storage m = _markets[claimant][market];
-        return m.compartmentCap > m.balance ? m.compartmentCap - m.balance : 0;
+        (uint256 cap, uint256 balance) = (m.compartmentCap, m.account.balance);
+        return cap > balance ? cap - balance : 0;
     }
 
     /// @inheritdoc IInsuranceFund
     function compartment(address claimant, uint256 market) external view whenFree returns (uint256 assets) {
-        return _markets[claimant][market].balance;
+        return _markets[claimant][market].account.balance;
     }
 
     /// @inheritdoc IInsuranceFund

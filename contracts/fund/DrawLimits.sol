@@ -22,9 +22,9 @@ abstract contract DrawLimits is FundStorage {
     {
         Claimant storage c = _claimants[claimant];
         perClaim = c.perClaim;
-        claimantWindow = _room(c.perWindow, _claimantUsed(c));
+        claimantWindow = _room(c.perWindow, _level(c.bucket.used, c.bucket.usedAt, c.perWindow, c.window));
         Market storage m = _markets[claimant][market];
-        marketWindow = _room(m.perWindow, _marketUsed(m, c.window));
+        marketWindow = _room(m.perWindow, _level(m.account.used, m.account.usedAt, m.perWindow, c.window));
     }
 
     /// @dev What is left of a limit; 0 if it was tightened below what is used.
@@ -32,20 +32,8 @@ abstract contract DrawLimits is FundStorage {
         return used < perWindow ? perWindow - used : 0;
     }
 
-    function _claimantUsed(Claimant storage c) internal view returns (uint256) {
-        return _leakedDown(c.used, c.usedAt, c.perWindow, c.window);
-    }
-
-    function _marketUsed(Market storage m, uint256 window) internal view returns (uint256) {
-        return _leakedDown(m.used, m.usedAt, m.perWindow, window);
-    }
-
     /// @dev used' = max(0, used - floor(perWindow * (now - usedAt) / window))
-    function _leakedDown(uint256 used, uint256 usedAt, uint256 perWindow, uint256 window)
-        internal
-        view
-        returns (uint256)
-    {
+    function _level(uint256 used, uint256 usedAt, uint256 perWindow, uint256 window) internal view returns (uint256) {
         if (used == 0) return 0;
         // no overflow: perWindow is below 2^104, time below 2^40; window is not 0 if anything was ever drawn
         uint256 leaked = perWindow * (block.timestamp - usedAt) / window;

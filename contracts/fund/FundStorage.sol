@@ -17,26 +17,31 @@ import {Guarded} from "../Guarded.sol";
 abstract contract FundStorage is IInsuranceFund, Guarded {
     using SafeERC20 for IERC20;
 
-    /// @dev What has been drawn of a limit and not leaked back yet, and when that was true.
-    /// @param used units of the asset
-    /// @param usedAt block time of the last draw
+    /// @dev Limits of a claimant, and its bucket: what has been drawn of `perWindow` and not drained yet, and when that
+    /// was true. A claimant is registered if its window is not 0.
     struct Claimant {
         uint112 perClaim;
         uint104 perWindow;
         uint32 window;
-        // second slot
+        Bucket bucket;
+    }
+
+    struct Bucket {
         uint104 used;
         uint40 usedAt;
     }
 
-    /// @dev `balance` is the compartment, layer 1; `used` and `usedAt` the market's bucket for shared draws.
     struct Market {
+        MarketAccount account;
+        uint112 compartmentCap;
+        uint104 perWindow;
+    }
+
+    /// @dev `balance` is the compartment, layer 1; `used` and `usedAt` the market's bucket of shared draws.
+    struct MarketAccount {
         uint112 balance;
         uint104 used;
         uint40 usedAt;
-        // second slot
-        uint112 compartmentCap;
-        uint104 perWindow;
     }
 
     /// @dev `events` numbers the cover events; it is here because every event writes this slot.
@@ -53,8 +58,8 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     Totals internal _totals;
     uint256 internal _reserveTarget;
 
-    /// @dev Inside an entry point that runs under somebody else's lock, see `lockedOrNested`.
-    bool private transient _entered;
+    /// @dev The claimant that is being served, see `lockedOrNested`.
+    address internal transient _serving;
 
     constructor(IERC20 asset_) {
         if (address(asset_).code.length == 0) revert UnsupportedAsset(address(asset_), "no code");
@@ -72,21 +77,29 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     /// claimant calls out of the blue. In the first case the lock cannot be taken again, and need not be: only
     /// contracts of the deployment can hold it, none of the fund's state is half-written unless the fund itself is
     /// running, and that is what the two conditions exclude: the holder is not the fund (a call of ours is at work under
-    /// our own lock) and `_entered` is not set (a call of ours is at work under somebody else's). Everything else of the
+    /// our own lock) and `_serving` is not set (a call of ours is at work under somebody else's). Everything else of the
     /// fund refuses to run under any held lock.
     modifier lockedOrNested() {
+        bool taken = _enter();
+        _;
+        _leave(taken);
+    }
+
+    function _enter() internal returns (bool taken) {
         if (_claimants[msg.sender].window == 0) revert NotClaimant(msg.sender);
         address holder = LOCK.holder();
         if (holder == address(0)) {
             LOCK.acquire();
-            _;
-            LOCK.release();
-        } else {
-            if (holder == address(this) || _entered) revert ISharedLock.Locked(holder);
-            _entered = true;
-            _;
-            _entered = false;
+            taken = true;
+        } else if (holder == address(this) || _serving != address(0)) {
+            revert ISharedLock.Locked(holder);
         }
+        _serving = msg.sender;
+    }
+
+    function _leave(bool taken) internal {
+        _serving = address(0);
+        if (taken) LOCK.release();
     }
 
     /// @dev Takes exactly `assets` from `from`, or reverts.

@@ -1,0 +1,104 @@
+"""The insurance fund alone on a development node: token, lock, roles, stand-ins for callers.
+
+Everything is deployed by the first account, so that the shared lock can be told its members'
+addresses before they exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils import keccak
+
+from backstop.harness.abi import checksum
+from backstop.harness.rpc import Contract, RpcClient
+
+ZERO_ADDRESS = "0x" + "00" * 20
+MAX_UINT256 = 2**256 - 1
+
+
+def created_address(creator: str, nonce: int) -> str:
+    """Address of what `creator` deploys with this nonce: the hash of rlp([creator, nonce])."""
+    payload = b"\x94" + bytes.fromhex(creator[2:])
+    if nonce == 0:
+        payload += b"\x80"
+    elif nonce < 0x80:
+        payload += bytes([nonce])
+    else:
+        raw = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+        payload += bytes([0x80 + len(raw)]) + raw
+    return checksum("0x" + keccak(bytes([0xC0 + len(payload)]) + payload)[12:].hex())
+
+
+@dataclass
+class FundWorld:
+    """A fund and what surrounds it.
+
+    Attributes:
+        owner: deployer and admin of the AccessManager.
+        engine: a member of the lock; stands for the margin engine.
+        liquidator: another member, which calls the engine while it holds the lock.
+    """
+
+    client: RpcClient
+    owner: str
+    token: Contract
+    manager: Contract
+    lock: Contract
+    fund: Contract
+    engine: Contract
+    liquidator: Contract
+
+    def give(self, who: str, assets: int) -> None:
+        """Mints tokens and approves the fund for all of them."""
+        self.token.mint(who, assets, sender=self.owner)
+        self.token.approve(self.fund.address, MAX_UINT256, sender=who)
+
+    def in_liquidation(self, function: str, *args: Any) -> bytes:
+        """Calldata for the liquidator: it takes the lock, the engine calls the fund."""
+        call = getattr(self.fund, function).encode(*args)
+        inner = self.engine.callFree.encode(self.fund.address, call)
+        return self.liquidator.callLocked.encode(self.engine.address, inner)
+
+
+def deploy_fund(
+    client: RpcClient,
+    artifact: Callable[[str], Any],
+    owner: str,
+    *,
+    decimals: int = 6,
+    hostile: bool = False,
+) -> FundWorld:
+    """Deploys the fund with two lock members.
+
+    Args:
+        client: of the node.
+        artifact: gives the compiled contract of a name.
+        owner: deployer and admin.
+        decimals: of the token.
+        hostile: take `HostileToken` instead of `MockToken`.
+    """
+
+    def deploy(name: str, *args: Any) -> Contract:
+        return client.deploy(artifact(name), *args, sender=owner)
+
+    if hostile:
+        token = deploy("HostileToken", decimals)
+    else:
+        token = deploy("MockToken", "Test dollar", "TUSD", decimals)
+    manager = deploy("MockAccessManager", owner)
+    nonce = int(client.rpc("eth_getTransactionCount", owner, "latest"), 16)
+    fund, engine, liquidator = (created_address(owner, nonce + i) for i in (1, 2, 3))
+    lock = deploy("SharedLock", [engine, ZERO_ADDRESS, liquidator, fund, ZERO_ADDRESS])
+    return FundWorld(
+        client=client,
+        owner=owner,
+        token=token,
+        manager=manager,
+        lock=lock,
+        fund=deploy("InsuranceFund", token.address, lock.address, manager.address),
+        engine=deploy("MockLockMember", lock.address),
+        liquidator=deploy("MockLockMember", lock.address),
+    )
