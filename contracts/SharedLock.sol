@@ -13,8 +13,8 @@ contract SharedLock is ISharedLock {
     address internal immutable FUND;
     address internal immutable SPARE;
 
-    /// @inheritdoc ISharedLock
-    address public transient holder;
+    /// @dev The holder's address. A whole word, so that writing it does not read what else is in the word.
+    uint256 private transient _holder;
 
     /// @param members engine, settlement, liquidator, fund and one spare; unused ones are zero
     constructor(address[5] memory members) {
@@ -31,17 +31,21 @@ contract SharedLock is ISharedLock {
 
     /// @inheritdoc ISharedLock
     function acquire() external {
-        address current = holder;
-        if (current != address(0)) revert Locked(current);
+        if (_holder != 0) revert Locked(holder());
         if (!isMember(msg.sender)) revert NotMember(msg.sender);
-        holder = msg.sender;
+        _holder = uint160(msg.sender);
     }
 
     /// @inheritdoc ISharedLock
     function release() external {
         // only a member can be the holder, so there is no need to look at the members again
-        if (holder != msg.sender) revert NotHolder(msg.sender, holder);
-        holder = address(0);
+        if (_holder != uint160(msg.sender)) revert NotHolder(msg.sender, holder());
+        _holder = 0;
+    }
+
+    /// @inheritdoc ISharedLock
+    function holder() public view returns (address) {
+        return address(uint160(_holder));
     }
 
     /// @inheritdoc ISharedLock

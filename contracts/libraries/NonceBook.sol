@@ -7,13 +7,14 @@ pragma solidity ^0.8.30;
 /// its minimum along, touches a single word for each of them. Blocks change places when the minimum leaves one; nothing
 /// is ever forgotten.
 library NonceBook {
-    /// @dev Fresh: never used. Partly: some order with this nonce is partly filled. The other two are final.
-    enum State {
-        Fresh,
-        Partly,
-        Filled,
-        Cancelled
-    }
+    /// @dev States of a nonce. FRESH: never used. PARTLY: some order with this nonce is partly filled. FILLED and
+    /// CANCELLED are final. Plain numbers, because an enum is checked again wherever it is passed on.
+    uint256 internal constant FRESH = 0;
+    uint256 internal constant PARTLY = 1;
+    uint256 internal constant FILLED = 2;
+    uint256 internal constant CANCELLED = 3;
+
+    uint256 private constant BLOCK = 96;
 
     /// @param head smallest usable nonce in the low 64 bits; above it the states of the block which that nonce is in
     /// @param blocks states of all other blocks
@@ -22,34 +23,31 @@ library NonceBook {
         mapping(uint256 number => uint256 states) blocks;
     }
 
-    /// @dev A book opened at one nonce, so that writing there does not read it again.
-    struct Page {
-        uint256 minimum;
-        uint256 states;
-    }
-
-    uint256 private constant BLOCK = 96;
-
-    /// @notice Opens the book at `nonce`.
-    function open(Book storage book, uint256 nonce) internal view returns (Page memory page) {
-        uint256 head = book.head;
-        page.minimum = uint64(head);
-        page.states = nonce / BLOCK == page.minimum / BLOCK ? head >> 64 : book.blocks[nonce / BLOCK];
-    }
-
-    /// @notice What has become of `nonce`, which `page` was opened at.
-    function stateOf(Page memory page, uint256 nonce) internal pure returns (State) {
+    /// @notice Looks `nonce` up.
+    /// @return minimum_ smallest usable nonce
+    /// @return states of the block that `nonce` is in, for `write`
+    /// @return state of `nonce`
+    function open(Book storage book, uint256 nonce)
+        internal
+        view
+        returns (uint256 minimum_, uint256 states, uint256 state)
+    {
         unchecked {
-            return State((page.states >> (2 * (nonce % BLOCK))) & 3);
+            uint256 head = book.head;
+            minimum_ = uint64(head);
+            states = nonce / BLOCK == minimum_ / BLOCK ? head >> 64 : book.blocks[nonce / BLOCK];
+            state = (states >> (2 * (nonce % BLOCK))) & 3;
         }
     }
 
-    /// @notice Gives `nonce`, which `page` was opened at, another state.
-    function write(Book storage book, Page memory page, uint256 nonce, State state) internal {
+    /// @notice Changes the state of `nonce`.
+    /// @param minimum_ as `open` gave it, likewise `states` and `from`: nothing is read again
+    function write(Book storage book, uint256 nonce, uint256 minimum_, uint256 states, uint256 from, uint256 to)
+        internal
+    {
         unchecked {
-            uint256 shift = 2 * (nonce % BLOCK);
-            uint256 states = (page.states & ~(3 << shift)) | (uint256(state) << shift);
-            if (nonce / BLOCK == page.minimum / BLOCK) book.head = (states << 64) | page.minimum;
+            states ^= (from ^ to) << (2 * (nonce % BLOCK));
+            if (nonce / BLOCK == minimum_ / BLOCK) book.head = (states << 64) | minimum_;
             else book.blocks[nonce / BLOCK] = states;
         }
     }
