@@ -1,0 +1,1 @@
+"""Deployment, addresses, signing and typed clients: everything that knows about the chain."""
