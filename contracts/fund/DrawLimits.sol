@@ -35,8 +35,10 @@ abstract contract DrawLimits is FundStorage {
     /// @dev used' = max(0, used - floor(perWindow * (now - usedAt) / window))
     function _level(uint256 used, uint256 usedAt, uint256 perWindow, uint256 window) internal view returns (uint256) {
         if (used == 0) return 0;
-        // no overflow: perWindow is below 2^104, time below 2^40; window is not 0 if anything was ever drawn
-        uint256 leaked = perWindow * (block.timestamp - usedAt) / window;
-        return used > leaked ? used - leaked : 0;
+        // perWindow is below 2^104 and time below 2^40; window is not 0 if anything was ever drawn
+        unchecked {
+            uint256 leaked = perWindow * (block.timestamp - usedAt) / window;
+            return used > leaked ? used - leaked : 0;
+        }
     }
 }

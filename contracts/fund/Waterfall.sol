@@ -61,12 +61,13 @@ abstract contract Waterfall is Compartments {
         for (uint256 i = 0; i < claims.length; ++i) {
             (uint256 market, uint256 assets) = (claims[i].market, claims[i].assets);
             if (assets == 0) continue;
-            legs[i] = _pay(draw, market, assets);
-            emit Covered(eventId, draw.claimant, market, account, assets, legs[i]);
+            Legs memory paidLegs = _pay(draw, market, assets);
+            legs[i] = paidLegs;
+            emit Covered(eventId, draw.claimant, market, account, assets, paidLegs);
         }
         if (reward != 0 && claims.length != 0) rewardPaid = _payReward(draw, claims[0].market, reward);
-        uint256 paid = draw.fromCompartments + draw.shared;
         _closeDraw(draw);
+        uint256 paid = draw.fromCompartments + draw.shared;
         if (paid != 0) _push(draw.claimant, paid);
     }
 
@@ -93,7 +94,8 @@ abstract contract Waterfall is Compartments {
         draw.room = Math.min(c.perClaim, _room(c.perWindow, draw.level));
     }
 
-    /// @dev The waterfall of one claim; changes `draw`, writes nothing.
+    /// @dev The waterfall of one claim; changes `draw`, writes nothing. Nothing overflows: every amount taken is at most
+    /// what it is taken from, and all of them together are at most what the fund holds.
     /// @return legs what each layer pays
     /// @return level what the market's bucket holds afterwards; means nothing if no shared layer pays
     function _drawDown(Draw memory draw, Market storage m, MarketAccount memory a, uint256 wanted)
@@ -101,23 +103,25 @@ abstract contract Waterfall is Compartments {
         view
         returns (Legs memory legs, uint256 level)
     {
-        // layer 1
-        uint256 amount = Math.min(wanted, a.balance);
-        legs.compartment = amount;
-        draw.fromCompartments += amount;
-        wanted -= amount;
-        if (wanted == 0 || draw.room == 0) return (legs, 0);
-        // shared <= min(rest, event and claimant room, market room)
-        uint256 perWindow = m.perWindow;
-        level = _level(a.used, a.usedAt, perWindow, draw.window);
-        uint256 allowed = Math.min(Math.min(wanted, draw.room), _room(perWindow, level));
-        // layer 2
-        amount = Math.min(allowed, draw.reserve);
-        legs.reserve = amount;
-        draw.reserve -= amount;
-        draw.room -= amount;
-        draw.shared += amount;
-        level += amount;
+        unchecked {
+            // layer 1
+            uint256 amount = Math.min(wanted, a.balance);
+            legs.compartment = amount;
+            draw.fromCompartments += amount;
+            wanted -= amount;
+            if (wanted == 0 || draw.room == 0) return (legs, 0);
+            // shared <= min(rest, event and claimant room, market room)
+            uint256 perWindow = m.perWindow;
+            level = _level(a.used, a.usedAt, perWindow, draw.window);
+            uint256 allowed = Math.min(Math.min(wanted, draw.room), _room(perWindow, level));
+            // layer 2
+            amount = Math.min(allowed, draw.reserve);
+            legs.reserve = amount;
+            draw.reserve -= amount;
+            draw.room -= amount;
+            draw.shared += amount;
+            level += amount;
+        }
     }
 
     /// @dev Pays one claim and books it at its market. No cast truncates: a compartment only falls, a bucket does not
@@ -127,16 +131,15 @@ abstract contract Waterfall is Compartments {
         MarketAccount memory a = m.account;
         uint256 level;
         (legs, level) = _drawDown(draw, m, a, wanted);
-        if (legs.reserve != 0) {
+        bool shared = legs.reserve != 0;
+        if (!shared && legs.compartment == 0) return legs;
+        m.account = MarketAccount({
             // forge-lint: disable-next-line(unsafe-typecast)
-            a.used = uint104(level);
-            a.usedAt = uint40(block.timestamp);
-        } else if (legs.compartment == 0) {
-            return legs;
-        }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        a.balance -= uint112(legs.compartment);
-        m.account = a;
+            balance: uint112(a.balance - legs.compartment),
+            // forge-lint: disable-next-line(unsafe-typecast)
+            used: shared ? uint104(level) : a.used,
+            usedAt: shared ? uint40(block.timestamp) : a.usedAt
+        });
     }
 
     /// @dev At most `wanted` from the first market's compartment, then the reserve, under the same limits.
