@@ -340,19 +340,12 @@ def step_foundry(stamps, node, npm):
     stamps.finish("foundry", key)
 
 
-# ape compiles a copy of the contracts in a temporary folder that has no node_modules; without the extra
-# include path the compiler would look for the library there.
+# ape compiles a copy of the contracts in a temporary folder that has no node_modules, unless the working
+# copy itself is in a temporary folder. An include path gives the same names and the same bytecode in both.
 SOLC_SCRIPT = """#!/bin/sh
-base=
-previous=
-for argument; do
-  case $argument in --base-path=*) base=${{argument#*=}} ;; esac
-  if [ "$previous" = --base-path ]; then base=$argument; fi
-  previous=$argument
-done
-if [ -n "$base" ] && [ ! -e "$base/node_modules" ]; then
-  set -- "$@" --include-path {root}
-fi
+case " $*" in
+  *" --base-path"*) set -- "$@" --include-path {library} ;;
+esac
 {environment}exec {command} "$@"
 """
 
@@ -382,7 +375,7 @@ def step_solc(stamps, node):
         command = "%s %s" % (quote(node), quote(os.path.join(ROOT, "tools", "solc.js")))
         environment = "BACKSTOP_SOLC_VERSION=%s " % quote(full)
     with open(target + ".new", "w") as file:
-        file.write(SOLC_SCRIPT.format(root=quote(ROOT), environment=environment, command=command))
+        file.write(SOLC_SCRIPT.format(library=quote(NODE_MODULES), environment=environment, command=command))
     os.chmod(target + ".new", 0o755)
     os.replace(target + ".new", target)
     said = subprocess.run([target, "--version"], stdout=subprocess.PIPE).stdout.decode("utf8", "replace")
