@@ -1,0 +1,681 @@
+"""A deployment's parameters: a YAML file of human units to frozen dataclasses of exact integers.
+
+Every scalar is read as text, so no number ever passes through a float. Every error names the file,
+the field, its value, what is allowed and what to do. Unknown and repeated fields are refused: a
+misspelt limit must not silently mean "unset".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import yaml
+from eth_utils import is_checksum_formatted_address, is_hex_address, to_checksum_address
+
+from backstop.chain.units import (
+    PPM,
+    UnitError,
+    parse_decimal,
+    parse_duration,
+    parse_fraction,
+    scaled,
+)
+
+T = TypeVar("T")
+
+ROLES: Final = ("admin", "risk_admin", "oracle_admin", "fund_admin", "treasurer", "guardian")
+"""Every role of a deployment; all but the guardian act after a delay."""
+
+DEPLOYER: Final = "deployer"
+"""Stands for the deploying account where a role's account is asked for."""
+
+MAX_MARKETS: Final = 64
+MAX_PRICE: Final = 10**25
+_MAX_GRACE: Final = 3600
+_MANTISSA_LIMIT: Final = 1 << 35
+_FUNDING_PERIOD: Final = 8 * 3600
+
+
+class ConfigError(ValueError):
+    """A parameter file that cannot be used.
+
+    Attributes:
+        file: the file.
+        path: the field, such as `markets[0].margin.initial`; empty for the file as a whole.
+        value: what it holds, as written; None if it is missing.
+        allowed: what would be right.
+        remedy: what to do.
+    """
+
+    def __init__(
+        self, file: str, path: str, value: object, allowed: str, remedy: str | None = None
+    ) -> None:
+        self.file, self.path, self.value, self.allowed = file, path, value, allowed
+        self.remedy = remedy or f"correct {path or 'the file'} in {file}"
+        super().__init__(file, path, value, allowed, self.remedy)
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.path}" if self.path else self.file
+        what = "is missing" if self.value is None else f"is {_shown(self.value)}"
+        return f"{where} {what}; allowed: {self.allowed}. What to do: {self.remedy}."
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+# --- what the file holds
+
+
+@dataclass(frozen=True)
+class MarketParameters:
+    """`IMarginEngineTypes.MarketParameters`, field by field, in the contract's integers."""
+
+    open_interest_cap: int
+    size_scale: int
+    initial_margin_ppm: int
+    maintenance_margin_ppm: int
+    open_interest_slope_ppm: int
+    max_mark_age: int
+    mark_speed_ppb: int
+    funding_clamp_ppb: int
+    band_ppm: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    fund_share_ppm: int
+    profit_lock: int
+    charge_cap_ppm: int
+    min_base: int
+
+
+@dataclass(frozen=True)
+class LiquidationParameters:
+    """`IMarginEngineTypes.LiquidationParameters`, field by field, in the contract's integers."""
+
+    target_health_ppm: int
+    min_discount_ppm: int
+    max_discount_ppm: int
+    surcharge_ppm: int
+    reward_ppm: int
+    ramp: int
+    deleverage_delay: int
+    check_interval: int
+    max_step: int
+    close_reward_cap: int
+
+
+@dataclass(frozen=True)
+class FeedConfig:
+    """One price feed: of an address, or a mock with a first price.
+
+    Attributes:
+        address: an aggregator; None for a mock.
+        mock_price: first answer of the mock, quote per base; None for a real feed.
+        decimals: of the mock's answers.
+        max_age: seconds an answer stays usable.
+    """
+
+    address: str | None
+    mock_price: Decimal | None
+    decimals: int
+    max_age: int
+
+
+@dataclass(frozen=True)
+class FeedsConfig:
+    """The feeds of a market and the oracle's bounds (prices in WAD)."""
+
+    primary: FeedConfig
+    secondary: FeedConfig | None
+    max_deviation_ppm: int
+    max_jump_ppm: int
+    min_price: int
+    max_price: int
+
+
+@dataclass(frozen=True)
+class MarketFundConfig:
+    """A market's part of the insurance fund, whole tokens."""
+
+    compartment_cap: Decimal
+    per_window: Decimal
+    initial: Decimal
+
+
+@dataclass(frozen=True)
+class MarketConfig:
+    """A market: its parameters, liquidation rules, place in the fund and price feeds."""
+
+    name: str
+    parameters: MarketParameters
+    liquidation: LiquidationParameters
+    fund: MarketFundConfig
+    feeds: FeedsConfig
+
+
+@dataclass(frozen=True)
+class ClaimantConfig:
+    """Draw limits of a claimant over the shared layers: whole tokens, and seconds."""
+
+    per_claim: Decimal
+    per_window: Decimal
+    window: int
+
+
+@dataclass(frozen=True)
+class FundConfig:
+    """The insurance fund, whole tokens."""
+
+    reserve_target: Decimal
+    initial_reserve: Decimal
+    engine: ClaimantConfig
+
+
+@dataclass(frozen=True)
+class RoleConfig:
+    """Who holds a role (`deployer` or an address) and the delay of its calls in seconds."""
+
+    account: str
+    delay: int
+
+
+@dataclass(frozen=True)
+class TokenConfig:
+    """The collateral token: of an address, or a mock."""
+
+    address: str | None
+    name: str
+    symbol: str
+    decimals: int | None
+
+
+@dataclass(frozen=True)
+class SequencerConfig:
+    """Uptime feed of a rollup's sequencer and the grace period in seconds."""
+
+    feed: str
+    grace: int
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All parameters of a deployment. `Parameters.load(path)` reads and checks a file."""
+
+    name: str
+    token: TokenConfig
+    sequencer: SequencerConfig | None
+    roles: Mapping[str, RoleConfig]
+    fund: FundConfig
+    markets: tuple[MarketConfig, ...]
+    source: str = field(default="", compare=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Parameters:
+        """Read a parameter file; ConfigError if it cannot be used."""
+        file = str(path)
+        try:
+            text = Path(path).read_text(encoding="utf8")
+        except FileNotFoundError:
+            raise ConfigError(
+                file, "", None, "a YAML file of parameters", "give the path of an existing file"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(file, "", str(error), "a readable UTF-8 text file") from None
+        return cls.parse(text, file)
+
+    @classmethod
+    def parse(cls, text: str, file: str = "<text>") -> Parameters:
+        """The same from a text; `file` is for messages."""
+        try:
+            data = yaml.load(text, _TextLoader)
+        except _RepeatedKey as error:
+            raise ConfigError(
+                file, error.key, f"repeated in line {error.line}", "each field once"
+            ) from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or str(error)
+            raise ConfigError(
+                file, "", f"no YAML: {problem}{where}", "valid YAML", "correct the file"
+            ) from None
+        return _parameters(_Node(file, "", data), file)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the meaning of the file: comments, order and spelling do not change it."""
+        content = asdict(self)
+        del content["source"]
+        text = json.dumps(content, sort_keys=True, default=lambda value: str(value.normalize()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def market(self, name: str) -> int:
+        """The number of the market with this name; LookupError if there is none."""
+        for number, market in enumerate(self.markets):
+            if market.name == name:
+                return number
+        raise LookupError(f"no market {name}: {', '.join(m.name for m in self.markets)}")
+
+
+# --- reading YAML as text
+
+
+class _RepeatedKey(Exception):
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(key, line)
+        self.key, self.line = key, line
+
+
+class _TextLoader(yaml.BaseLoader):
+    """Every scalar is a text; a repeated key is an error."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise _RepeatedKey(str(key.value), key.start_mark.line + 1)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Node:
+    """A mapping of the file, its place in it, and which of its fields have been read."""
+
+    def __init__(self, file: str, path: str, data: object) -> None:
+        self.file, self.path = file, path
+        if not isinstance(data, Mapping):
+            raise ConfigError(file, path, data or None, "a mapping of fields")
+        self._data = data
+        self._read: list[str] = []
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def where(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def fail(self, key: str, value: object, allowed: str, remedy: str | None = None) -> NoReturn:
+        raise ConfigError(self.file, self.where(key), value, allowed, remedy)
+
+    def raw(self, key: str, allowed: str) -> object:
+        self._read.append(key)
+        value = self._data.get(key)
+        if value is None or value == "":
+            self.fail(key, None, allowed, f"add {self.where(key)} to {self.file}")
+        return value
+
+    def child(self, key: str) -> _Node:
+        return _Node(self.file, self.where(key), self.raw(key, "a mapping of fields"))
+
+    def children(self, key: str) -> list[_Node]:
+        value = self.raw(key, "a list")
+        if not isinstance(value, list) or not value:
+            self.fail(key, value, "a list with at least one entry")
+        return [_Node(self.file, f"{self.where(key)}[{i}]", item) for i, item in enumerate(value)]
+
+    def text(self, key: str, allowed: str = "a text") -> str:
+        value = self.raw(key, allowed)
+        if not isinstance(value, str):
+            self.fail(key, value, allowed)
+        return value.strip()
+
+    def parsed(self, key: str, parse: Callable[[str], T], allowed: str) -> tuple[T, str]:
+        text = self.text(key, allowed)
+        try:
+            return parse(text), text
+        except UnitError as error:
+            self.fail(key, text, str(error))
+
+    def fraction(
+        self, key: str, scale: int, *, low: str = "0%", high: str, bits: int, suffix: str = ""
+    ) -> int:
+        """A percentage between two others, in parts of 10**scale, of at most so many bits."""
+        allowed = f"a percentage from {low} to {high}{suffix and f' with {suffix}'}"
+
+        def parse(text: str) -> int:
+            if suffix and not text.endswith(suffix):
+                raise UnitError(f"{allowed}, such as 0.15%{suffix}")
+            return parse_fraction(text.removesuffix(suffix).strip(), scale)
+
+        value, text = self.parsed(key, parse, allowed)
+        limit = min(parse_fraction(high, scale), 2**bits - 1)
+        if not parse_fraction(low, scale) <= value <= limit:
+            self.fail(key, text, allowed)
+        return value
+
+    def seconds(self, key: str, *, low: int = 0, high: int) -> int:
+        allowed = f"a duration from {low}s to {high}s, such as 12s, 5m, 12h or 2d"
+        value, text = self.parsed(key, parse_duration, allowed)
+        if not low <= value <= high:
+            self.fail(key, text, allowed)
+        return value
+
+    def decimal(self, key: str, *, low: Decimal = Decimal(0), what: str = "a number") -> Decimal:
+        allowed = f"{what}, at least {low}, such as 60000 or 0.001"
+        value, text = self.parsed(key, parse_decimal, allowed)
+        if value < low:
+            self.fail(key, text, allowed)
+        return value
+
+    def integer(
+        self, key: str, decimals: int, *, low: int = 0, high: int, what: str = "a number"
+    ) -> int:
+        """A decimal number times 10**decimals, exact, between two integers."""
+        allowed = (
+            f"{what} with at most {decimals} decimal places" if decimals else f"a whole {what}"
+        )
+        value, text = self.parsed(key, lambda t: scaled(parse_decimal(t), decimals), allowed)
+        if not low <= value <= high:
+            shown = [f"{Decimal(bound).scaleb(-decimals):f}" for bound in (low, high)]
+            self.fail(key, text, f"{allowed}, from {shown[0]} to {shown[1]}")
+        return value
+
+    def address(self, key: str) -> str:
+        text = self.text(key, "an address")
+        if not text.startswith("0x") or not is_hex_address(text):
+            self.fail(key, text, "an address: 0x and 40 hex digits")
+        if is_checksum_formatted_address(text) and to_checksum_address(text) != text:
+            self.fail(key, text, "an address with a valid checksum", "look for a mistyped digit")
+        if int(text, 16) == 0:
+            self.fail(key, text, "an address other than zero")
+        return str(to_checksum_address(text))
+
+    def done(self) -> None:
+        """Refuse what was not read."""
+        for key in self._data:
+            if key not in self._read:
+                known = ", ".join(sorted(set(self._read)))
+                self.fail(
+                    str(key),
+                    "an unknown field",
+                    f"one of {known}",
+                    f"remove or rename {self.where(str(key))}",
+                )
+
+
+# --- the parts
+
+
+def _parameters(root: _Node, file: str) -> Parameters:
+    name = root.text("name")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
+        root.fail("name", name, "1 to 40 letters, digits, dots, dashes")
+    token = _token(root.child("token"))
+    result = Parameters(
+        name=name,
+        token=token,
+        sequencer=_sequencer(root.child("sequencer")) if "sequencer" in root else None,
+        roles=_roles(root.child("roles")),
+        fund=_fund(root.child("fund"), token),
+        markets=_markets(root, token),
+        source=file,
+    )
+    root.done()
+    return result
+
+
+def _token(node: _Node) -> TokenConfig:
+    if ("mock" in node) == ("address" in node):
+        node.fail("address", "given together with mock" if "mock" in node else None, "either")
+    if "address" in node:
+        token = TokenConfig(node.address("address"), "", "", None)
+    else:
+        mock = node.child("mock")
+        token = TokenConfig(
+            None,
+            mock.text("name"),
+            mock.text("symbol"),
+            mock.integer("decimals", 0, low=6, high=18, what="number"),
+        )
+        mock.done()
+    node.done()
+    return token
+
+
+def _sequencer(node: _Node) -> SequencerConfig:
+    result = SequencerConfig(node.address("feed"), node.seconds("grace", low=1, high=_MAX_GRACE))
+    node.done()
+    return result
+
+
+def _roles(node: _Node) -> dict[str, RoleConfig]:
+    roles = {}
+    for name in ROLES:
+        role = node.child(name)
+        text = role.text("account", "`deployer` or an address")
+        account = DEPLOYER if text == DEPLOYER else role.address("account")
+        delay = 0
+        if name == "guardian":
+            # what the guardian may do only tightens, and has to work in the minute it is needed
+            if "delay" in role and (given := role.text("delay")) not in ("0", "0s"):
+                role.fail("delay", given, "none: the guardian acts at once", "remove the field")
+        else:
+            delay = role.seconds("delay", low=1, high=90 * 86400)
+        role.done()
+        roles[name] = RoleConfig(account, delay)
+    node.done()
+    return roles
+
+
+def _fund(node: _Node, token: TokenConfig) -> FundConfig:
+    claimant = node.child("engine")
+    result = FundConfig(
+        reserve_target=_tokens(node, "reserve_target", token, 112),
+        initial_reserve=_tokens(node, "initial_reserve", token, 112, optional=True),
+        engine=ClaimantConfig(
+            per_claim=_tokens(claimant, "per_claim", token, 112),
+            per_window=_tokens(claimant, "per_window", token, 104),
+            window=claimant.seconds("window", low=1, high=2**32 - 1),
+        ),
+    )
+    claimant.done()
+    node.done()
+    return result
+
+
+def _tokens(
+    node: _Node, key: str, token: TokenConfig, bits: int, optional: bool = False
+) -> Decimal:
+    """Whole tokens, such that the token's own units hold them exactly in `bits` bits."""
+    if optional and key not in node:
+        return Decimal(0)
+    value = node.decimal(key, what="an amount of tokens")
+    # of a real token the decimals are known when it is there; 18 is the finest
+    decimals = 18 if token.decimals is None else token.decimals
+    try:
+        units = scaled(value, decimals)
+    except UnitError as error:
+        node.fail(key, f"{value}", f"an amount of tokens with {error}")
+    if units >= 2**bits:
+        node.fail(key, f"{value}", f"an amount below 2^{bits} of the token's units")
+    return value
+
+
+def _markets(root: _Node, token: TokenConfig) -> tuple[MarketConfig, ...]:
+    nodes = root.children("markets")
+    if len(nodes) > MAX_MARKETS:
+        root.fail("markets", f"{len(nodes)} entries", f"at most {MAX_MARKETS} entries")
+    markets: list[MarketConfig] = []
+    for node in nodes:
+        market = _market(node, token)
+        if any(market.name == other.name for other in markets):
+            node.fail("name", market.name, "a name that no other market has")
+        markets.append(market)
+    return tuple(markets)
+
+
+def _market(node: _Node, token: TokenConfig) -> MarketConfig:
+    name = node.text("name")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,20}", name):
+        node.fail("name", name, "1 to 20 letters, digits, dots, dashes")
+    parameters = _market_parameters(node)
+    liquidation = _liquidation(node.child("liquidation"))
+    fund = node.child("fund")
+    share = MarketFundConfig(
+        compartment_cap=_tokens(fund, "compartment_cap", token, 112),
+        per_window=_tokens(fund, "per_window", token, 104),
+        initial=_tokens(fund, "initial", token, 112, optional=True),
+    )
+    if share.initial > share.compartment_cap:
+        fund.fail("initial", f"{share.initial}", f"at most compartment_cap {share.compartment_cap}")
+    fund.done()
+    feeds = _feeds(node.child("feeds"))
+    node.done()
+    _check_envelope(node, parameters, liquidation)
+    _check_reward(node, parameters, liquidation)
+    return MarketConfig(name, parameters, liquidation, share, feeds)
+
+
+def _market_parameters(node: _Node) -> MarketParameters:
+    margin, mark, fees = node.child("margin"), node.child("mark"), node.child("fees")
+    maintenance = margin.fraction("maintenance", 6, low="0.0001%", high="100%", bits=24)
+    initial = margin.fraction("initial", 6, low="0.0001%", high="100%", bits=24)
+    if initial <= maintenance:
+        margin.fail("initial", margin.text("initial"), "more than margin.maintenance, at most 100%")
+    result = MarketParameters(
+        open_interest_cap=node.integer("open_interest_cap", 18, high=2**112 - 1),
+        size_scale=margin.integer("size_scale", 0, low=1, high=2**64 - 1, what="number of tokens"),
+        initial_margin_ppm=initial,
+        maintenance_margin_ppm=maintenance,
+        open_interest_slope_ppm=margin.fraction("open_interest_slope", 6, high="1677%", bits=24),
+        max_mark_age=mark.seconds("max_age", high=60),
+        mark_speed_ppb=mark.fraction(
+            "speed", 9, low="0.0000001%", high="429%", bits=32, suffix="/s"
+        ),
+        funding_clamp_ppb=node.fraction("funding_clamp", 9, high="100%", bits=31),
+        band_ppm=node.fraction("band", 6, low="0.0001%", high="99.9999%", bits=24),
+        maker_fee_ppm=fees.fraction("maker", 6, high="6.5535%", bits=16),
+        taker_fee_ppm=fees.fraction("taker", 6, high="6.5535%", bits=16),
+        fund_share_ppm=fees.fraction("fund_share", 6, high="100%", bits=24),
+        profit_lock=node.seconds("profit_lock", high=2**24 - 1),
+        charge_cap_ppm=node.fraction("charge_cap", 6, high="100%", bits=24),
+        min_base=node.integer("min_base", 9, low=1, high=2**56 - 1),
+    )
+    for part in (margin, mark, fees):
+        part.done()
+    return result
+
+
+def _liquidation(node: _Node) -> LiquidationParameters:
+    low = node.fraction("min_discount", 6, high="100%", bits=24)
+    high = node.fraction("max_discount", 6, high="100%", bits=24)
+    if low > high:
+        node.fail("min_discount", node.text("min_discount"), "at most liquidation.max_discount")
+    ramp = node.seconds("ramp", low=1, high=2**24 - 1)
+    delay = node.seconds("deleverage_delay", low=1, high=2**24 - 1)
+    if delay < ramp:
+        node.fail("deleverage_delay", node.text("deleverage_delay"), f"at least ramp, {ramp}s")
+    result = LiquidationParameters(
+        target_health_ppm=node.fraction("target_health", 6, low="100.0001%", high="1677%", bits=24),
+        min_discount_ppm=low,
+        max_discount_ppm=high,
+        surcharge_ppm=node.fraction("surcharge", 6, high="100%", bits=24),
+        reward_ppm=node.fraction("reward", 6, high="100%", bits=24),
+        ramp=ramp,
+        deleverage_delay=delay,
+        check_interval=node.seconds("check_interval", low=1, high=2**24 - 1),
+        max_step=node.integer("max_step", 0, low=1, high=2**40 - 1, what="number of tokens"),
+        close_reward_cap=node.integer(
+            "close_reward_cap", 0, high=2**24 - 1, what="number of tokens"
+        ),
+    )
+    node.done()
+    return result
+
+
+def envelope_ppm(p: MarketParameters, q: LiquidationParameters) -> int:
+    """What an account can lose between two looks at it, 1e-6 of notional (DESIGN 2.3).
+
+    (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward, each rounded up as
+    `Listing._checkEnvelope` does.
+    """
+    move = -(-p.mark_speed_ppb * q.check_interval // 1000)
+    funding = -(-p.funding_clamp_ppb * q.check_interval // (_FUNDING_PERIOD * 1000))
+    return move + funding + q.max_discount_ppm + q.surcharge_ppm + q.reward_ppm
+
+
+def _percent(ppm: int) -> str:
+    return f"{(Decimal(ppm) / (PPM // 100)).normalize():f}%"
+
+
+def _check_envelope(node: _Node, p: MarketParameters, q: LiquidationParameters) -> None:
+    needed = envelope_ppm(p, q)
+    if needed > p.maintenance_margin_ppm:
+        node.fail(
+            "margin.maintenance",
+            _percent(p.maintenance_margin_ppm),
+            f"at least {_percent(needed)} = (mark.speed + funding_clamp / 8h) * check_interval"
+            " + max_discount + surcharge + reward, the largest loss between two looks",
+            "raise margin.maintenance, or lower mark.speed, check_interval or a liquidation cost",
+        )
+
+
+def _check_reward(node: _Node, p: MarketParameters, q: LiquidationParameters) -> None:
+    fees = (p.maker_fee_ppm + p.taker_fee_ppm) * p.fund_share_ppm // PPM
+    if q.close_reward_cap and 2 * q.reward_ppm > fees:
+        node.fail(
+            "liquidation.reward",
+            _percent(q.reward_ppm),
+            f"at most {_percent(fees // 2)}, half of the fund's share of maker and taker fee,"
+            " so that opening pairs cannot farm the close-out reward",
+            "lower liquidation.reward, raise a fee or fund_share, or set close_reward_cap to 0",
+        )
+
+
+def _feeds(node: _Node) -> FeedsConfig:
+    low = _price(node, "min_price", 2**96 - 1)
+    high = _price(node, "max_price", MAX_PRICE)
+    if high <= low:
+        node.fail("max_price", node.text("max_price"), "more than min_price")
+    result = FeedsConfig(
+        primary=_feed(node.child("primary"), low, high),
+        secondary=_feed(node.child("secondary"), low, high) if "secondary" in node else None,
+        max_deviation_ppm=node.fraction(
+            "max_deviation", 6, low="0.0001%", high="99.9999%", bits=24
+        ),
+        max_jump_ppm=node.fraction("max_jump", 6, low="0.0001%", high="99.9999%", bits=24),
+        min_price=low,
+        max_price=high,
+    )
+    second = result.secondary
+    if second and second.address and second.address == result.primary.address:
+        node.fail("secondary.address", second.address, "another feed than the primary")
+    node.done()
+    return result
+
+
+def _price(node: _Node, key: str, high: int) -> int:
+    value = node.integer(key, 18, low=1, high=min(high, 2**96 - 1), what="price")
+    mantissa = value
+    while mantissa >= _MANTISSA_LIMIT:
+        if mantissa % 10:
+            node.fail(key, node.text(key), "a price of at most ten significant digits")
+        mantissa //= 10
+    return value
+
+
+def _feed(node: _Node, low: int, high: int) -> FeedConfig:
+    if ("mock" in node) == ("address" in node):
+        node.fail("address", "given together with mock" if "mock" in node else None, "either")
+    max_age = node.seconds("max_age", low=1, high=2**24 - 1)
+    if "address" in node:
+        feed = FeedConfig(node.address("address"), None, 0, max_age)
+    else:
+        decimals = node.integer("decimals", 0, low=6, high=18) if "decimals" in node else 8
+        price = node.integer("mock", decimals, low=1, high=2**96 - 1, what="price")
+        if not low < price * 10 ** (18 - decimals) < high:
+            node.fail("mock", node.text("mock"), "a price between min_price and max_price")
+        feed = FeedConfig(None, Decimal(price).scaleb(-decimals), decimals, max_age)
+    node.done()
+    return feed
