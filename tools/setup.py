@@ -31,10 +31,12 @@ SOLC_FOLDER = os.path.join(VENV, "solc")
 NODE_MODULES = os.path.join(ROOT, "node_modules")
 OLDEST, NEWEST = (3, 11), (3, 12)
 OLDEST_NODE = 20
-NATIVE_SOLC_PATIENCE = 90  # seconds for the whole download, after a 5 s probe that it is reachable at all
+NATIVE_SOLC_PATIENCE = (
+    90  # seconds for the whole download, after a 5 s probe that it is reachable at all
+)
 
-# Runs whenever the environment's Python starts: py-solc-x finds this clone's compiler, ape finds anvil,
-# also where the environment was not activated.
+# Runs whenever the environment's Python starts: py-solc-x finds this clone's compiler, and
+# ape finds anvil, also where the environment was not activated.
 SITE_HOOK = (
     "import os, sys; "
     "os.environ.setdefault('SOLCX_BINARY_PATH', os.path.join(sys.prefix, 'solc')); "
@@ -46,8 +48,8 @@ NATIVE_SOLC = """
 import sys
 import requests, solcx
 from solcx import install
-os_name = install._get_os_name()
-requests.head(install.BINARY_DOWNLOAD_BASE.format(os_name, "list.json"), timeout=5).raise_for_status()
+listing = install.BINARY_DOWNLOAD_BASE.format(install._get_os_name(), "list.json")
+requests.head(listing, timeout=5).raise_for_status()
 solcx.install_solc(sys.argv[1])
 """
 
@@ -79,13 +81,14 @@ def run(command, remedy, quiet=True, env=None, timeout=None):
     if done.returncode != 0:
         said = (done.stdout or b"").decode("utf8", "replace").strip()
         raise SetupError(
-            "%s failed (exit %d)\n%s\n%s" % (" ".join(command[:4]), done.returncode, said[-3000:], remedy)
+            "%s failed (exit %d)\n%s\n%s"
+            % (" ".join(command[:4]), done.returncode, said[-3000:], remedy)
         )
     return (done.stdout or b"").decode("utf8", "replace")
 
 
 def digest(*parts):
-    """Hash of the named files' contents (paths below the root) and of plain strings marked with '='."""
+    """Hash of files' contents (paths below the root) and of strings, which start with '='."""
     sum_ = hashlib.sha256()
     for part in parts:
         if part.startswith("="):
@@ -129,9 +132,14 @@ class Stamps:
 
 
 def has_venv_modules(python):
-    return subprocess.call(
-        [python, "-c", "import venv, ensurepip"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) == 0
+    return (
+        subprocess.call(
+            [python, "-c", "import venv, ensurepip"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        == 0
+    )
 
 
 def check_platform():
@@ -139,8 +147,9 @@ def check_platform():
         raise SetupError("Windows is not supported: use WSL (Windows Subsystem for Linux)")
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise SetupError(
-            "this is Python %s at %s, and the project needs 3.11 or 3.12 (ape supports no newer one).\n"
-            "Install one and run: make setup PYTHON=python3.12" % (platform.python_version(), sys.executable)
+            "this is Python %s at %s.\n"
+            "The project needs 3.11 or 3.12 (ape supports no newer one): install one and run\n"
+            "    make setup PYTHON=python3.12" % (platform.python_version(), sys.executable)
         )
 
 
@@ -154,7 +163,8 @@ def step_venv(stamps):
     if not has_venv_modules(base):
         raise SetupError(
             "%s cannot create virtual environments (venv or ensurepip is missing).\n"
-            "On Debian and Ubuntu: apt install python3-venv; or name another: make setup PYTHON=..." % base
+            "On Debian and Ubuntu: apt install python3-venv; or name another: make setup PYTHON=..."
+            % base
         )
     stamps.values.clear()
     say("creating .venv with Python %s" % platform.python_version())
@@ -177,13 +187,13 @@ def locked(name, lock):
 
 
 OFFLINE = (
-    "If the package index cannot be reached: check the network and any proxy (HTTPS_PROXY, PIP_INDEX_URL, PIP_CERT),\n"
-    "then run `make setup` again; it goes on where it stopped."
+    "If the package index cannot be reached: check the network and any proxy (HTTPS_PROXY,\n"
+    "PIP_INDEX_URL, PIP_CERT), then run `make setup` again; it goes on where it stopped."
 )
 
 
 def pip_install(arguments):
-    """Install with uv, which is several times faster, and where it fails with pip, which knows more configurations."""
+    """Install with uv, which is several times faster; where it fails, with pip."""
     environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
     uv = os.path.join(BIN, "uv")
     if os.environ.get("BACKSTOP_INSTALLER", "uv") == "uv":
@@ -192,8 +202,25 @@ def pip_install(arguments):
                 with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
                     file.write(locked("uv", "requirements.lock"))
                     file.flush()
-                    run([VENV_PYTHON, "-m", "pip", "install", "-q", "--require-hashes", "-r", file.name], "", env=environment)
-            run([uv, "pip", "install", "-q", "--python", VENV_PYTHON] + arguments, "", env=environment)
+                    run(
+                        [
+                            VENV_PYTHON,
+                            "-m",
+                            "pip",
+                            "install",
+                            "-q",
+                            "--require-hashes",
+                            "-r",
+                            file.name,
+                        ],
+                        "",
+                        env=environment,
+                    )
+            run(
+                [uv, "pip", "install", "-q", "--python", VENV_PYTHON] + arguments,
+                "",
+                env=environment,
+            )
             return
         except SetupError as error:
             say("uv did not manage, using pip: %s" % str(error).strip().splitlines()[-1])
@@ -215,7 +242,7 @@ def site_packages():
 
 
 def step_project(stamps):
-    """The package itself, editable, so that `import backstop` works from anywhere in the environment."""
+    """The package itself, editable: `import backstop` works from any folder."""
     key = digest("pyproject.toml", "=" + SITE_HOOK, "=" + ROOT)
     if stamps.fresh("project", key):
         return
@@ -233,7 +260,9 @@ def find_node():
     if not node or not npm:
         return None
     try:
-        version = subprocess.run([node, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30).stdout
+        version = subprocess.run(
+            [node, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.match(r"v(\d+)\.", version.decode("utf8", "replace"))
@@ -248,11 +277,17 @@ def step_node(stamps):
     stamps.start("node")
     found = find_node()
     if found is None:
-        say("no Node %d or newer with npm here: installing one into .venv (a large download)" % OLDEST_NODE)
+        say(
+            "no Node %d or newer with npm here: installing one into .venv (a large download)"
+            % OLDEST_NODE
+        )
         pip_install(["--require-hashes", "-r", "requirements-node.lock"])
         found = find_node()
     if found is None:
-        raise SetupError("Node from the package index does not run here.\nInstall Node %d or newer with npm and run `make setup` again." % OLDEST_NODE)
+        raise SetupError(
+            "Node from the package index does not run here.\n"
+            "Install Node %d or newer with npm and run `make setup` again." % OLDEST_NODE
+        )
     stamps.finish("node", list(found))
     return list(found)
 
@@ -264,15 +299,17 @@ def npm_environment(node):
 
 def step_npm(stamps, node, npm):
     key = digest("package.json", "package-lock.json", "=" + platform.platform())
-    wanted = [os.path.join(NODE_MODULES, *name.split("/")) for name in ("solc", "@openzeppelin/contracts")]
+    wanted = [
+        os.path.join(NODE_MODULES, *name.split("/")) for name in ("solc", "@openzeppelin/contracts")
+    ]
     if stamps.fresh("npm", key) and all(os.path.isdir(folder) for folder in wanted):
         return
     stamps.start("npm")
     say("installing the locked npm packages")
     run(
         [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"],
-        "If the npm registry cannot be reached: check the network and any proxy (npm config get registry), then run\n"
-        "`make setup` again. If it says that package.json and package-lock.json differ: run npm install and commit both.",
+        "If the npm registry cannot be reached: check the network and a proxy (npm config list).\n"
+        "Then run `make setup` again. If package.json and package-lock.json differ: make lock.",
         env=npm_environment(node),
     )
     stamps.finish("npm", key)
@@ -280,19 +317,27 @@ def step_npm(stamps, node, npm):
 
 def foundry_platform():
     system = {"linux": "linux", "darwin": "darwin"}.get(sys.platform)
-    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine().lower())
+    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
+        platform.machine().lower()
+    )
     return "%s-%s" % (system, machine) if system and machine else None
 
 
 def outside_path(tool):
     """The tool's place on the PATH outside of the environment."""
-    folders = [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.realpath(p) != os.path.realpath(BIN)]
+    folders = [
+        p
+        for p in os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if os.path.realpath(p) != os.path.realpath(BIN)
+    ]
     return shutil.which(tool, path=os.pathsep.join(folders))
 
 
 def version_of(binary):
     try:
-        said = subprocess.run([binary, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+        said = subprocess.run(
+            [binary, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = said.stdout.decode("utf8", "replace").strip().splitlines()
@@ -300,10 +345,12 @@ def version_of(binary):
 
 
 def step_foundry(stamps, node, npm):
-    """Link the binaries of the platform packages; the packages' own start scripts hide exit codes."""
+    """Link the binaries of the platform packages; npm's start scripts for them hide exit codes."""
     with open(os.path.join(ROOT, "package.json")) as file:
         pins = json.load(file)["optionalDependencies"]
-    key = digest("=" + str(stamps.values.get("npm")), "=" + json.dumps(pins, sort_keys=True), "=" + ROOT)
+    key = digest(
+        "=" + str(stamps.values.get("npm")), "=" + json.dumps(pins, sort_keys=True), "=" + ROOT
+    )
     if stamps.fresh("foundry", key) and os.path.exists(os.path.join(BIN, "anvil")):
         return
     stamps.start("foundry")
@@ -314,10 +361,17 @@ def step_foundry(stamps, node, npm):
         package = "@foundry-rs/%s-%s" % (tool, place)
         binary = os.path.join(NODE_MODULES, *(package.split("/") + ["bin", tool]))
         if not os.path.exists(binary) and place:
-            # a platform that the lock file does not cover: same version, checked by npm against the registry's own hash
+            # a platform that the lock does not cover: the same version, by the registry's own hash
             with contextlib.suppress(SetupError):
                 run(
-                    [npm, "install", "--no-save", "--no-package-lock", "--loglevel=error", "%s@%s" % (package, version)],
+                    [
+                        npm,
+                        "install",
+                        "--no-save",
+                        "--no-package-lock",
+                        "--loglevel=error",
+                        "%s@%s" % (package, version),
+                    ],
                     "",
                     env=npm_environment(node),
                 )
@@ -329,19 +383,24 @@ def step_foundry(stamps, node, npm):
         if said:
             os.symlink(binary, link)
             if version not in said:
-                say("using %s from %s (%s); the project is tested with %s" % (tool, binary, said, version))
+                say(
+                    "using %s from %s (%s); the project is tested with %s"
+                    % (tool, binary, said, version)
+                )
         elif needed:
             raise SetupError(
-                "no %s %s that runs on %s. Install Foundry %s (it has packages for most platforms), make sure that\n"
-                "`%s --version` works, and run `make setup` again." % (tool, version, platform.platform(), version, tool)
+                "no %s %s that runs on %s.\n"
+                "Install Foundry %s, check that `%s --version` works, and run `make setup` again."
+                % (tool, version, platform.platform(), version, tool)
             )
         else:
             say("no %s for this platform: `make lint` leaves the Solidity format check out" % tool)
     stamps.finish("foundry", key)
 
 
-# ape compiles a copy of the contracts in a temporary folder that has no node_modules, unless the working
-# copy itself is in a temporary folder. An include path gives the same names and the same bytecode in both.
+# ape compiles a copy of the contracts in a temporary folder that has no node_modules, unless the
+# working copy is in a temporary folder itself. With an include path the library has the same names,
+# and so the contracts the same bytecode, in both.
 SOLC_SCRIPT = """#!/bin/sh
 case " $*" in
   *" --base-path"*) set -- "$@" --include-path {library} ;;
@@ -351,11 +410,17 @@ esac
 
 
 def step_solc(stamps, node):
-    """The pinned compiler where py-solc-x looks for it: native where it can be had, else from npm."""
+    """The pinned compiler where py-solc-x looks for it: native if it can be had, else from npm."""
     with open(os.path.join(ROOT, "package.json")) as file:
         version = json.load(file)["dependencies"]["solc"]
     target = os.path.join(SOLC_FOLDER, "solc-v" + version)
-    key = digest("=" + version, "=" + node, "=" + ROOT, "=" + SOLC_SCRIPT, "=" + str(stamps.values.get("npm")))
+    key = digest(
+        "=" + version,
+        "=" + node,
+        "=" + ROOT,
+        "=" + SOLC_SCRIPT,
+        "=" + str(stamps.values.get("npm")),
+    )
     if stamps.fresh("solc", key) and os.access(target, os.X_OK):
         return
     stamps.start("solc")
@@ -366,19 +431,36 @@ def step_solc(stamps, node):
     if os.environ.get("BACKSTOP_SOLC", "") != "npm":
         environment = dict(os.environ, SOLCX_BINARY_PATH=native_folder)
         with contextlib.suppress(SetupError):
-            run([VENV_PYTHON, "-c", NATIVE_SOLC, version], "", env=environment, timeout=NATIVE_SOLC_PATIENCE)
+            run(
+                [VENV_PYTHON, "-c", NATIVE_SOLC, version],
+                "",
+                env=environment,
+                timeout=NATIVE_SOLC_PATIENCE,
+            )
     if version_of(native) is not None:
         command, environment = quote(native), ""
     else:
-        say("the native solc %s cannot be downloaded here: using the same version from npm" % version)
-        full = run([node, "-p", "require('solc').version()"], "Remove node_modules and run `make setup` again.").strip()
+        say(
+            "the native solc %s cannot be downloaded here: using the same version from npm"
+            % version
+        )
+        full = run(
+            [node, "-p", "require('solc').version()"],
+            "Remove node_modules and run `make setup` again.",
+        ).strip()
         command = "%s %s" % (quote(node), quote(os.path.join(ROOT, "tools", "solc.js")))
         environment = "BACKSTOP_SOLC_VERSION=%s " % quote(full)
     with open(target + ".new", "w") as file:
-        file.write(SOLC_SCRIPT.format(library=quote(NODE_MODULES), environment=environment, command=command))
+        file.write(
+            SOLC_SCRIPT.format(
+                library=quote(NODE_MODULES), environment=environment, command=command
+            )
+        )
     os.chmod(target + ".new", 0o755)
     os.replace(target + ".new", target)
-    said = subprocess.run([target, "--version"], stdout=subprocess.PIPE).stdout.decode("utf8", "replace")
+    said = subprocess.run([target, "--version"], stdout=subprocess.PIPE).stdout.decode(
+        "utf8", "replace"
+    )
     if version not in said:
         raise SetupError("%s does not answer with version %s" % (target, version))
     # whatever was compiled before, was compiled with something else
