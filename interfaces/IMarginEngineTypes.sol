@@ -148,7 +148,8 @@ interface IMarginEngineTypes {
 
     event Deposited(bytes32 indexed account, address indexed from, uint256 assets);
     event Withdrawn(bytes32 indexed account, address indexed to, uint256 assets);
-    /// @notice A position changed; `realised` of its quote went to collateral.
+    /// @notice A position changed other than by a trade (take-over, deleveraging, end of a side's epoch); `realised` of
+    /// its quote went to collateral.
     event PositionChanged(
         bytes32 indexed account, uint256 indexed market, int256 baseChange, int256 quoteChange, int256 realised
     );
@@ -160,7 +161,9 @@ interface IMarginEngineTypes {
         uint256 base,
         uint256 fillPrice,
         uint256 makerFee,
-        uint256 takerFee
+        uint256 takerFee,
+        int256 makerRealised,
+        int256 takerRealised
     );
     event MarkMoved(uint256 indexed market, uint256 markPrice, uint256 indexPrice, IPriceOracle.Validity validity);
     event FundingAccrued(uint256 indexed market, int256 premiumPpb, uint256 elapsed, uint256 paidByPayers);

@@ -64,7 +64,9 @@ abstract contract Collateral is Margin {
         for (uint256 id = 0; ended != 0; ++id) {
             if (ended & 1 != 0) {
                 (MarketCache memory c,) = _loadStored(id);
-                _changePosition(c, a, account, 0, 0);
+                (, int256 quote) = _position(c, account);
+                _changePosition(c, a, account, 0, quote, 0, 0);
+                emit PositionChanged(account, id, 0, 0, quote);
             }
             ended >>= 1;
         }

@@ -29,7 +29,7 @@ abstract contract Fills is Trades {
         (int256 makerBase, int256 makerQuote) = f.makerIsBuyer ? (base, paid) : (-base, got);
         (int256 takerBase, int256 takerQuote) = f.makerIsBuyer ? (-base, got) : (base, paid);
 
-        (uint256 makerFee, uint256 takerFee) = _chargeFees(f, uint256(-paid));
+        (uint256 makerFee, uint256 takerFee) = _chargeFees(c, f, uint256(-paid));
         Leg memory maker = _trade(c, f.maker, makerBase, makerQuote, makerFee);
         Leg memory taker = _trade(c, f.taker, takerBase, takerQuote, takerFee);
         if (!f.liquidation) _samplePremium(c, f.fillPrice);
@@ -37,26 +37,40 @@ abstract contract Fills is Trades {
         _store(c);
         _finish(c, maker, false);
         _finish(c, taker, f.liquidation);
-        emit Traded(f.market, f.maker, f.taker, f.makerIsBuyer, f.base, f.fillPrice, makerFee, takerFee);
+        emit Traded(
+            f.market,
+            f.maker,
+            f.taker,
+            f.makerIsBuyer,
+            f.base,
+            f.fillPrice,
+            makerFee,
+            takerFee,
+            maker.realised,
+            taker.realised
+        );
     }
 
     /// @dev Fill price within the band around the index:  |fill - index| * 1e6 <= index * band
     function _checkBand(MarketCache memory c, uint256 fillPrice) private view {
-        uint256 width = c.indexPrice * _markets[c.id].parameters.bandPpm / FixedPoint.PPM;
+        uint256 width = c.indexPrice * _at(c).parameters.bandPpm / FixedPoint.PPM;
         if (fillPrice < c.indexPrice - width || fillPrice > c.indexPrice + width) {
             revert OutsideBand(c.id, fillPrice, c.indexPrice - width, c.indexPrice + width);
         }
     }
 
     /// @dev Fees of both sides, rounded up, and their split between fund and treasury. A liquidated account pays none.
-    function _chargeFees(Fill calldata f, uint256 notional) private returns (uint256 makerFee, uint256 takerFee) {
-        MarketParameters storage p = _markets[f.market].parameters;
+    function _chargeFees(MarketCache memory c, Fill calldata f, uint256 notional)
+        private
+        returns (uint256 makerFee, uint256 takerFee)
+    {
+        MarketParameters storage p = _at(c).parameters;
         makerFee = notional.mulDivUp(p.makerFeePpm, FixedPoint.PPM);
         takerFee = f.liquidation ? 0 : notional.mulDivUp(p.takerFeePpm, FixedPoint.PPM);
         if (makerFee + takerFee == 0) return (0, 0);
-        Income memory income = _markets[f.market].income;
+        Income memory income = _at(c).income;
         _splitFee(income, makerFee + takerFee, p.fundSharePpm);
-        _markets[f.market].income = income;
+        _at(c).income = income;
     }
 
     /// @dev Checks one side of a trade and stores its account.
@@ -78,14 +92,14 @@ abstract contract Fills is Trades {
 
     /// @dev A trade leaves no position, or one that is worth a keeper's while.
     function _checkMinimum(MarketCache memory c, Leg memory leg) private view {
-        uint256 minimum = uint256(_markets[c.id].parameters.minBase) * 1e9;
+        uint256 minimum = uint256(_at(c).parameters.minBase) * 1e9;
         uint256 size = FixedPoint.abs(leg.size);
         if (size != 0 && size < minimum) revert PositionBelowMinimum(leg.account, c.id, size, minimum);
     }
 
     /// @dev Raising risk: full prices, no pause, a side that still opens, and initial margin held without the gain this very fill made against the mark (nobody may finance a position by its own price).
     function _checkRaised(MarketCache memory c, Leg memory leg, Valuation memory v) private view {
-        if (_markets[c.id].income.riskPaused) revert RiskIsPaused(c.id);
+        if (_at(c).income.riskPaused) revert RiskIsPaused(c.id);
         _requireFull(v);
         SideCache memory side = c.sides[leg.size < 0 ? SHORT : LONG];
         if (side.A < SideIndex.A_MIN) revert SideOnlyReduces(c.id, leg.size > 0);
@@ -98,8 +112,9 @@ abstract contract Fills is Trades {
     function _checkNotWorse(MarketCache memory c, Leg memory leg, Valuation memory v) private view {
         (int256 size, int256 quote) = _position(c, leg.account);
         (int256 value,, uint256 margin) = _value(c, size, quote);
-        int256 equityBefore = v.equity - (value + leg.realised - int256(leg.fee) - leg.valueBefore);
-        uint256 marginBefore = v.maintenanceMargin - margin + leg.marginBefore;
+        (int256 valueBefore,, uint256 marginBefore) = _value(c, leg.sizeBefore, leg.quoteBefore);
+        int256 equityBefore = v.equity - (value + leg.realised - int256(leg.fee) - valueBefore);
+        marginBefore = v.maintenanceMargin - margin + marginBefore;
         if (v.equity < 0 || v.equity * int256(marginBefore) < equityBefore * int256(v.maintenanceMargin)) {
             revert HealthWorsened(leg.account, equityBefore, marginBefore, v.equity, v.maintenanceMargin);
         }
@@ -114,7 +129,7 @@ abstract contract Fills is Trades {
     ///
     ///     average += (held - average) * min(1, elapsed / 1 h);  held = clamp((fill - index) / index)
     function _samplePremium(MarketCache memory c, uint256 fillPrice) private view {
-        int256 clamp = int256(uint256(_markets[c.id].parameters.fundingClampPpb));
+        int256 clamp = int256(uint256(_at(c).parameters.fundingClampPpb));
         int256 premium = FixedPoint.mulDivFloor(MarginMath.PPB, int256(fillPrice) - int256(c.indexPrice), c.indexPrice);
         if (premium > clamp) premium = clamp;
         if (premium < -clamp) premium = -clamp;

@@ -51,8 +51,8 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         int256 got = int256(base.mulDivDown(price, FixedPoint.WAD));
         (int256 change, int256 quote, int256 keeperQuote) =
             held > 0 ? (-int256(base), got, paid) : (int256(base), paid, got);
-        Leg memory victim = _trade(c, account, change, quote, surcharge + reward);
-        Leg memory taker = _trade(c, keeper, -change, keeperQuote, 0);
+        Leg memory victim = _move(c, account, change, quote, surcharge + reward);
+        Leg memory taker = _move(c, keeper, -change, keeperQuote, 0);
         _bookSurcharge(market, surcharge);
         _store(c);
         taker.a.collateral = (int256(taker.a.collateral) + int256(reward)).toInt120();
@@ -97,10 +97,19 @@ abstract contract LiquidationHooks is Trades, AccountStates {
             opposite.K = SideIndex.getDown(opposite.K, x.mulDivDown(c.markPrice, FixedPoint.WAD), opposite.B);
         }
         if (x != 0) _shrink(c, !short, x);
-        Leg memory leg = _trade(c, account, short ? int256(base) : -int256(base), quote, 0);
+        Leg memory leg = _move(c, account, short ? int256(base) : -int256(base), quote, 0);
         _accounts[account] = leg.a;
         _store(c);
         emit Deleveraged(account, market, short ? int256(base) : -int256(base), c.markPrice, x);
+    }
+
+    /// @dev A change of a position that no order of its account asked for.
+    function _move(MarketCache memory c, bytes32 account, int256 baseChange, int256 quoteChange, uint256 fee)
+        private
+        returns (Leg memory leg)
+    {
+        leg = _trade(c, account, baseChange, quoteChange, fee);
+        emit PositionChanged(account, c.id, baseChange, quoteChange, leg.realised);
     }
 
     /// @dev Shorts buy `x` back at the mark; the account gets what they pay, rounded down.
@@ -131,8 +140,8 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         SideCache memory side = c.sides[short ? SHORT : LONG];
         if (amount == 0 || side.B == 0) return 0;
         uint256 open = _openInterest(side, false);
-        uint256 bearable = open.mulDivDown(c.markPrice, FixedPoint.WAD)
-            .mulDivDown(_markets[c.id].parameters.chargeCapPpm, FixedPoint.PPM);
+        uint256 bearable =
+            open.mulDivDown(c.markPrice, FixedPoint.WAD).mulDivDown(_at(c).parameters.chargeCapPpm, FixedPoint.PPM);
         charged = FixedPoint.min(amount, bearable);
         if (charged == 0 || !SideIndex.roomForCharge(side.K, charged, side.B)) return 0;
         side.K = SideIndex.payUp(side.K, charged, side.B);

@@ -28,6 +28,7 @@ abstract contract MarketCaches is EngineStorage {
     /// @dev `sides[0]` is long, `sides[1]` short. `indexPrice` is 0 unless the oracle was asked and had a usable price.
     struct MarketCache {
         uint256 id;
+        bytes32 slot;
         SideCache[2] sides;
         uint256 accruedAt;
         uint256 markPrice;
@@ -38,7 +39,8 @@ abstract contract MarketCaches is EngineStorage {
         int256 averagePremium;
         IPriceOracle.Validity validity;
         uint256 indexPrice;
-        bool markChanged;
+        bool markChanged; // the slot has to be written
+        bool markMoved; // price or validity differ: worth an event
         uint256 openInterestCap;
         uint256 sizeScale;
         uint256 initialMarginPpm;
@@ -60,8 +62,8 @@ abstract contract MarketCaches is EngineStorage {
 
     /// @dev The market with funding accrued and the oracle asked, whatever the age of the mark. To be stored.
     function _loadFresh(uint256 id) internal view returns (MarketCache memory c) {
-        if (id >= _marketCount) revert UnknownMarket(id);
         (c,) = _loadStored(id);
+        if (c.maintenanceMarginPpm == 0) revert UnknownMarket(id); // no listed market is without
         _refreshMark(c);
     }
 
@@ -69,18 +71,21 @@ abstract contract MarketCaches is EngineStorage {
     function _loadStored(uint256 id) internal view returns (MarketCache memory c, uint256 maxAge) {
         Market storage m = _markets[id];
         c.id = id;
-        Totals memory totals = m.totals;
-        _loadSide(c.sides[LONG], m.long, totals.basisLong);
-        _loadSide(c.sides[SHORT], m.short, totals.basisShort);
-        c.accruedAt = totals.accruedAt;
-        Mark memory mark = m.mark;
-        c.markPrice = mark.price;
-        c.markTime = mark.time;
-        c.observedAt = mark.observedAt;
-        c.premiumTime = mark.premiumTime;
-        c.heldPremium = mark.heldPremium;
-        c.averagePremium = mark.averagePremium;
-        c.validity = mark.validity;
+        bytes32 slot;
+        assembly ("memory-safe") {
+            slot := m.slot
+        }
+        c.slot = slot;
+        _loadSide(c.sides[LONG], m.long, m.totals.basisLong);
+        _loadSide(c.sides[SHORT], m.short, m.totals.basisShort);
+        c.accruedAt = m.totals.accruedAt;
+        c.markPrice = m.mark.price;
+        c.markTime = m.mark.time;
+        c.observedAt = m.mark.observedAt;
+        c.premiumTime = m.mark.premiumTime;
+        c.heldPremium = m.mark.heldPremium;
+        c.averagePremium = m.mark.averagePremium;
+        c.validity = m.mark.validity;
         c.openInterestCap = m.parameters.openInterestCap;
         c.sizeScale = m.parameters.sizeScale;
         c.initialMarginPpm = m.parameters.initialMarginPpm;
@@ -90,7 +95,15 @@ abstract contract MarketCaches is EngineStorage {
         _accrue(c);
     }
 
-    function _loadSide(SideCache memory side, SideIndex.Side memory stored, uint256 B) private pure {
+    /// @dev The market's storage, without hashing its key again.
+    function _at(MarketCache memory c) internal pure returns (Market storage m) {
+        bytes32 slot = c.slot;
+        assembly ("memory-safe") {
+            m.slot := slot
+        }
+    }
+
+    function _loadSide(SideCache memory side, SideIndex.Side storage stored, uint256 B) private view {
         side.A = stored.A;
         side.K = stored.K;
         side.epoch = stored.epoch;
@@ -125,19 +138,20 @@ abstract contract MarketCaches is EngineStorage {
         (uint256 indexPrice, uint256 observedAt, IPriceOracle.Validity validity) = ORACLE.read(c.id, c.markPrice);
         if (observedAt < c.observedAt || indexPrice > MAX_PRICE) validity = IPriceOracle.Validity.Invalid;
         c.markChanged = true;
+        c.markMoved = validity != c.validity;
         c.validity = validity;
         if (validity == IPriceOracle.Validity.Invalid) return;
         c.indexPrice = indexPrice;
         c.observedAt = observedAt;
-        c.markPrice = MarginMath.follow(
-            c.markPrice, indexPrice, _markets[c.id].parameters.markSpeedPpb, block.timestamp - c.markTime
-        );
+        uint256 markPrice =
+            MarginMath.follow(c.markPrice, indexPrice, _at(c).parameters.markSpeedPpb, block.timestamp - c.markTime);
+        if (markPrice != c.markPrice) (c.markPrice, c.markMoved) = (markPrice, true);
         c.markTime = block.timestamp;
     }
 
     /// @dev Writes back what changed.
     function _store(MarketCache memory c) internal {
-        Market storage m = _markets[c.id];
+        Market storage m = _at(c);
         _resetIfEmpty(c.sides[LONG]);
         _resetIfEmpty(c.sides[SHORT]);
         m.totals = Totals({
@@ -157,7 +171,7 @@ abstract contract MarketCaches is EngineStorage {
                 averagePremium: int32(c.averagePremium),
                 validity: c.validity
             });
-            emit MarkMoved(c.id, c.markPrice, c.indexPrice, c.validity);
+            if (c.markMoved) emit MarkMoved(c.id, c.markPrice, c.indexPrice, c.validity);
         }
     }
 

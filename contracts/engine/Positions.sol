@@ -16,7 +16,7 @@ abstract contract Positions is MarketCaches {
     /// @dev Position of `account` now: signed size and quote, funding included.
     function _position(MarketCache memory c, bytes32 account) internal view returns (int256 size, int256 quote) {
         SideIndex.Position memory p = _positions[account][c.id];
-        if (p.tag == 0 && p.basis == 0) return (0, 0);
+        if (p.basis == 0) return (0, 0);
         bool short = p.tag & 1 == 1;
         SideCache memory side = c.sides[short ? SHORT : LONG];
         if (p.tag >> 1 != side.epoch) {
@@ -31,10 +31,11 @@ abstract contract Positions is MarketCaches {
     /// @dev Replaces the position of `account` by `(size, quote)`. A size of zero needs a quote of zero.
     function _setPosition(MarketCache memory c, Account memory a, bytes32 account, int256 size, int256 quote) private {
         SideIndex.Position storage stored = _positions[account][c.id];
-        SideIndex.Position memory p = stored;
-        if (p.basis != 0) {
-            SideCache memory old = c.sides[p.tag & 1];
-            if (p.tag >> 1 == old.epoch) old.B -= p.basis;
+        uint256 oldBasis = stored.basis;
+        if (oldBasis != 0) {
+            uint256 tag = stored.tag;
+            SideCache memory old = c.sides[tag & 1];
+            if (tag >> 1 == old.epoch) old.B -= oldBasis;
         }
         if (size == 0) {
             delete _positions[account][c.id];
@@ -46,62 +47,59 @@ abstract contract Positions is MarketCaches {
         if (side.B == 0) (side.A, side.K, side.changed) = (SideIndex.ONE, 0, true);
         uint256 basis = SideIndex.basisOf(FixedPoint.abs(size), side.A, short);
         side.B += basis;
-        stored.basis = basis.toUint112();
-        stored.quoteAtZero = SideIndex.quoteAtZeroOf(basis, quote, side.K).toInt120();
-        stored.tag = uint24(_tag(side.epoch, short));
-        if (p.basis == 0) _enterMarket(a, account, c.id);
+        _positions[account][c.id] = SideIndex.Position({
+            basis: basis.toUint112(),
+            quoteAtZero: SideIndex.quoteAtZeroOf(basis, quote, side.K).toInt120(),
+            tag: uint24(_tag(side.epoch, short))
+        });
+        if (oldBasis == 0) _enterMarket(a, account, c.id);
     }
 
-    /// @dev Adds `(baseChange, quoteChange)` to a position. The part that is closed realises its share of the position's
-    /// quote, so that profit reaches collateral (and the profit lock) as soon as it is made:
+    /// @dev Adds `(baseChange, quoteChange)` to a position that is `(size, quote)` now. The part that is closed realises
+    /// its share of the position's quote, so that profit reaches collateral (and the profit lock) as soon as it is made:
     ///
     ///     closed   = min(|baseChange|, |size|) if the signs differ, else 0
     ///     realised = floor(quote * closed / |size|) + floor(quoteChange * closed / |baseChange|)
     ///
-    /// @return size after the change
+    /// @return newSize size after the change
     /// @return realised what moved to collateral, signed
     function _changePosition(
         MarketCache memory c,
         Account memory a,
         bytes32 account,
+        int256 size,
+        int256 quote,
         int256 baseChange,
         int256 quoteChange
-    ) internal returns (int256 size, int256 realised) {
-        int256 quote;
-        (size, quote) = _position(c, account);
+    ) internal returns (int256 newSize, int256 realised) {
+        newSize = size + baseChange;
         if (size == 0) {
             realised = quote; // what an ended epoch left
-            quote = 0;
-        } else if ((size > 0) != (baseChange > 0) && baseChange != 0) {
+        } else if ((size ^ baseChange) < 0 && baseChange != 0) {
             uint256 held = FixedPoint.abs(size);
             uint256 change = FixedPoint.abs(baseChange);
-            if (change >= held) {
-                realised = quote + FixedPoint.mulDivFloor(held, quoteChange, change);
-            } else {
-                realised = FixedPoint.mulDivFloor(change, quote, held) + quoteChange;
-            }
+            realised = change >= held
+                ? quote + FixedPoint.mulDivFloor(held, quoteChange, change)
+                : FixedPoint.mulDivFloor(change, quote, held) + quoteChange;
         }
-        // whatever the split, the sum stays: quote + quoteChange (+ what was realised from an ended epoch)
-        quote = size == 0 ? quoteChange : quote + quoteChange - realised;
-        size += baseChange;
-        if (size == 0) {
+        quote = quote + quoteChange - realised;
+        if (newSize == 0) {
             realised += quote;
             quote = 0;
         }
-        _setPosition(c, a, account, size, quote);
-        _realise(a, account, realised, c.id);
-        emit PositionChanged(account, c.id, baseChange, quoteChange, realised);
+        _setPosition(c, a, account, newSize, quote);
+        _realise(c, a, account, realised);
     }
 
     /// @dev Books realised profit or loss. Profit is locked for the market's time; a loss eats locked profit first, so
     /// that nobody's principal stays locked behind a profit that is gone.
-    function _realise(Account memory a, bytes32 account, int256 realised, uint256 market) internal {
+    function _realise(MarketCache memory c, Account memory a, bytes32 account, int256 realised) private {
         if (realised == 0) return;
         a.collateral = (int256(a.collateral) + realised).toInt120();
         if (realised < 0) {
             if (a.hasLock) _shrinkLock(a, account, uint256(-realised));
         } else {
-            uint256 lockSeconds = _markets[market].parameters.profitLock;
+            uint256 lockSeconds = _at(c).parameters.profitLock;
             if (lockSeconds != 0) _growLock(a, account, uint256(realised), lockSeconds);
         }
     }

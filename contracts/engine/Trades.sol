@@ -16,8 +16,7 @@ abstract contract Trades is Margin {
         Account a;
         int256 sizeBefore;
         int256 size;
-        int256 valueBefore; // of the position, at the mark
-        uint256 marginBefore; // maintenance margin of the position
+        int256 quoteBefore;
         int256 realised;
         uint256 fee;
         int256 gain; // what the fill price gave against the mark, before fees
@@ -31,11 +30,10 @@ abstract contract Trades is Margin {
         leg.account = account;
         leg.a = _accounts[account];
         leg.fee = fee;
-        int256 quote;
-        (leg.sizeBefore, quote) = _position(c, account);
-        (leg.valueBefore,, leg.marginBefore) = _value(c, leg.sizeBefore, quote);
+        (leg.sizeBefore, leg.quoteBefore) = _position(c, account);
         leg.gain = FixedPoint.mulDivFloor(c.markPrice, baseChange, FixedPoint.WAD) + quoteChange;
-        (leg.size, leg.realised) = _changePosition(c, leg.a, account, baseChange, quoteChange);
-        leg.a.collateral = (int256(leg.a.collateral) - int256(fee)).toInt120();
+        (leg.size, leg.realised) =
+            _changePosition(c, leg.a, account, leg.sizeBefore, leg.quoteBefore, baseChange, quoteChange);
+        if (fee != 0) leg.a.collateral = (int256(leg.a.collateral) - int256(fee)).toInt120();
     }
 }

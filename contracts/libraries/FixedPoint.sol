@@ -10,20 +10,27 @@ library FixedPoint {
     uint256 internal constant WAD = 1e18;
     uint256 internal constant PPM = 1e6;
 
-    /// @notice floor(a * b / d); the product may exceed 256 bits.
+    /// @notice floor(a * b / d); the product may exceed 256 bits. Reverts if d is 0.
     function mulDivDown(uint256 a, uint256 b, uint256 d) internal pure returns (uint256 result) {
-        unchecked {
-            uint256 product = a * b;
-            // no overflow: a == 0 or the product divides back
-            if (a == 0 || product / a == b) return product / d;
+        bool easy;
+        assembly ("memory-safe") {
+            result := mul(a, b)
+            // easy: d != 0 and the product did not overflow (a == 0, or it divides back)
+            easy := and(iszero(iszero(d)), or(iszero(a), eq(div(result, a), b)))
+            result := div(result, d)
         }
-        return Math.mulDiv(a, b, d);
+        if (!easy) return Math.mulDiv(a, b, d);
     }
 
-    /// @notice ceil(a * b / d); the product may exceed 256 bits.
+    /// @notice ceil(a * b / d); the product may exceed 256 bits. Reverts if d is 0.
     function mulDivUp(uint256 a, uint256 b, uint256 d) internal pure returns (uint256 result) {
-        result = mulDivDown(a, b, d);
-        if (mulmod(a, b, d) != 0) ++result;
+        bool easy;
+        assembly ("memory-safe") {
+            let product := mul(a, b)
+            easy := and(iszero(iszero(d)), or(iszero(a), eq(div(product, a), b)))
+            result := add(div(product, d), iszero(iszero(mod(product, d))))
+        }
+        if (!easy) return Math.mulDiv(a, b, d, Math.Rounding.Ceil);
     }
 
     /// @notice floor(a * b / d) for a signed b: towards minus infinity.

@@ -47,6 +47,7 @@ library SideIndex {
 
     /// @notice Size of `basis` on a side with factor `A`: longs down, shorts up.
     function sizeOf(uint256 basis, uint256 A, bool short) internal pure returns (uint256) {
+        if (A == ONE) return basis;
         return short ? basis.mulDivUp(A, ONE) : basis.mulDivDown(A, ONE);
     }
 
@@ -58,13 +59,13 @@ library SideIndex {
 
     /// @notice Quote that belongs to a position now, rounded down.
     function quoteOf(uint256 basis, int256 quoteAtZero, int256 K) internal pure returns (int256) {
-        return quoteAtZero + basis.mulDivFloor(K, K_UNIT);
+        return K == 0 ? quoteAtZero : quoteAtZero + basis.mulDivFloor(K, K_UNIT);
     }
 
     /// @notice Coordinate that represents `quote` for a new basis: the product is rounded up, so that reading it back can
     /// lose a wei and never gain one.
     function quoteAtZeroOf(uint256 basis, int256 quote, int256 K) internal pure returns (int256) {
-        return quote - basis.mulDivCeil(K, K_UNIT);
+        return K == 0 ? quote : quote - basis.mulDivCeil(K, K_UNIT);
     }
 
     /// @notice K after the side as a whole pays at least `total` quote.
