@@ -22,6 +22,8 @@ interface ILiquidator {
         uint256 recorded;
     }
 
+    /// @notice A step of a liquidation: `size` (signed) left the account at `price`; surcharge went to the fund, reward to
+    /// the keeper.
     event Liquidated(
         bytes32 indexed account,
         bytes32 indexed keeper,

@@ -169,18 +169,6 @@ interface IMarginEngineTypes {
     event FundingAccrued(uint256 indexed market, int256 premiumPpb, uint256 elapsed, uint256 paidByPayers);
     event Flagged(bytes32 indexed account, uint256 flaggedAt);
     event Unflagged(bytes32 indexed account);
-    event TakenOver(
-        bytes32 indexed account,
-        bytes32 indexed keeper,
-        uint256 indexed market,
-        int256 size,
-        uint256 price,
-        uint256 surcharge,
-        uint256 reward
-    );
-    event LiquidationCharged(
-        bytes32 indexed account, bytes32 indexed keeper, uint256 indexed market, uint256 surcharge, uint256 reward
-    );
     event Deleveraged(
         bytes32 indexed account, uint256 indexed market, int256 size, uint256 markPrice, uint256 opposite
     );

@@ -60,7 +60,6 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         _requireMargin(keeper, v.equity - FixedPoint.max(taker.gain, 0), v.initialMargin);
         _accounts[account] = victim.a;
         _accounts[keeper] = taker.a;
-        emit TakenOver(account, keeper, market, change, price, surcharge, reward);
     }
 
     function chargeLiquidation(bytes32 account, bytes32 keeper, uint256 market, uint256 surcharge, uint256 reward)
@@ -70,7 +69,6 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         _addCollateral(account, -int256(surcharge + reward));
         if (reward != 0) _addCollateral(keeper, int256(reward));
         _bookSurcharge(market, surcharge);
-        emit LiquidationCharged(account, keeper, market, surcharge, reward);
     }
 
     /// @dev A tear-up at the mark. Each step rounds for the engine:
