@@ -1,0 +1,378 @@
+"""Exact integer twin of `contracts/Liquidator.sol`: partial liquidation, close-out, waterfall.
+
+Amounts are WAD. The caller's address is 20 bytes. A public method runs inside the transaction that
+its caller opened (`World` does) and raises `ModelError` with the contract's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from . import liquidation_math
+from .engine import MarginEngine
+from .engine_hooks import LayerPayments
+from .engine_state import AccountState, LiquidationParameters, PositionState, owner_of
+from .errors import ModelError
+from .fixed_point import PPM, WAD, mul_div_down, mul_div_up
+from .oracle import Validity
+from .orders import Signed
+
+DUST_EQUITY: Final = 10**10
+"""Equity below which an account counts as bankrupt, WAD."""
+
+FillLiquidation = Callable[[Signed, bytes, int], int]
+"""Fills an order against an account in liquidation, at most so much base; returns how much."""
+
+
+class Way(Enum):
+    """How a solvent account is liquidated."""
+
+    TAKE_OVER = "takeOver"
+    ORDERS = "orders"
+    DELEVERAGE = "deleverage"
+
+
+@dataclass
+class Receipt:
+    """What happened to a bankrupt account's deficit; the legs sum to `deficit`."""
+
+    event_id: int = 0
+    deficit: int = 0
+    compartment: int = 0
+    reserve: int = 0
+    staked: int = 0
+    reinsurance: int = 0
+    side_charged: int = 0
+    recorded: int = 0
+
+    @property
+    def legs(self) -> int:
+        """All legs together."""
+        fund = self.compartment + self.reserve + self.staked + self.reinsurance
+        return fund + self.side_charged + self.recorded
+
+
+@dataclass(frozen=True)
+class StepTerms:
+    """Terms of one step, decided before anything moves. Fractions are WAD."""
+
+    size: int
+    mark_price: int
+    base: int
+    min_base: int
+    discount: int
+    surcharge: int
+    reward: int
+
+    @property
+    def price(self) -> int:
+        """Mark * (1 -+ discount), rounded for the account."""
+        if self.size > 0:
+            return mul_div_up(self.mark_price, WAD - self.discount, WAD)
+        return mul_div_down(self.mark_price, WAD + self.discount, WAD)
+
+    def part(self, base: int, fraction: int) -> int:
+        """Fraction * base * mark, rounded down."""
+        return mul_div_down(mul_div_down(base, self.mark_price, WAD), fraction, WAD)
+
+    def clip(self, max_base: int) -> int:
+        """The step, clipped to what the keeper wants; neither part may be dust."""
+        if max_base >= self.base:
+            return self.base
+        if max_base < self.min_base or abs(self.size) - max_base < self.min_base:
+            raise ModelError("StepTooSmall", max_base, self.min_base)
+        return max_base
+
+    def accepts(self, signed: Signed, market: int, worst: int) -> bool:
+        """Whether an order is on the right side and no worse than `worst`."""
+        order = signed.order
+        long = self.size > 0
+        if order.market != market or order.is_buy != long:
+            return False
+        return order.limit_price >= worst if long else order.limit_price <= worst
+
+
+class Liquidator:
+    """Who may be liquidated, how much, at which price; and the waterfall."""
+
+    def __init__(self, engine: MarginEngine) -> None:
+        self.engine = engine
+
+    @property
+    def _now(self) -> int:
+        return self.engine.now
+
+    # ------------------------------------------------------------------ the clock
+
+    def flag(self, account: bytes) -> None:
+        """Starts the clock of an account below maintenance margin."""
+        s = self.engine.touch(account)
+        _require_liquidatable(account, s)
+        if s.flagged_at == 0:
+            self.engine.set_flag(account, True)
+
+    def unflag(self, account: bytes) -> None:
+        """Stops the clock of an account that is no longer below maintenance margin."""
+        s = self.engine.touch(account)
+        if s.equity < s.maintenance_margin:
+            raise ModelError("StillLiquidatable", account, s.equity, s.maintenance_margin)
+        if s.flagged_at:
+            self.engine.set_flag(account, False)
+
+    # ------------------------------------------------------------------ solvent accounts
+
+    def take_over(
+        self,
+        account: bytes,
+        market: int,
+        keeper: bytes,
+        max_base: int,
+        limit_price: int,
+        *,
+        caller: bytes,
+    ) -> tuple[int, int]:
+        """The caller's account takes over part of a position; returns base and price."""
+        _require_owner(keeper, caller)
+        if keeper == account:
+            raise ModelError("SameAccount", account)
+        step = self._plan(account, market, Way.TAKE_OVER)
+        base = step.clip(max_base)
+        price = step.price
+        if price > limit_price if step.size > 0 else price < limit_price:
+            raise ModelError("LimitPrice", price, limit_price)
+        surcharge = step.part(base, step.surcharge)
+        self.engine.take_over(account, keeper, market, base, price, surcharge, 0)
+        return base, price
+
+    def liquidate_with_orders(
+        self,
+        account: bytes,
+        market: int,
+        keeper: bytes,
+        orders: Sequence[Signed],
+        fill: FillLiquidation,
+        signatures: int | None = None,
+    ) -> int:
+        """Closes part of a position against signed orders, best first; returns the base.
+
+        `signatures` is how many signatures come with the orders, as many as orders if it is None.
+        """
+        if signatures is not None and signatures != len(orders):
+            raise ModelError("OrdersAndSignatures", len(orders), signatures)
+        if keeper == account:
+            raise ModelError("SameAccount", account)
+        step = self._plan(account, market, Way.ORDERS)
+        worst = step.price
+        base = 0
+        for signed in orders:
+            if base >= step.base:
+                break
+            if not step.accepts(signed, market, worst):
+                continue
+            # an order that has become unusable is passed over: it must not spoil the others
+            try:
+                with self.engine.journal.transaction():
+                    base += fill(signed, account, step.base - base)
+            except ModelError:
+                pass
+        if base == 0:
+            raise ModelError("NothingFilled")
+        self._charge(account, keeper, market, step, base)
+        return base
+
+    def deleverage(self, account: bytes, market: int, keeper: bytes, max_base: int) -> int:
+        """Closes part of a position against the opposite side at the mark; returns the base."""
+        if keeper == account:
+            raise ModelError("SameAccount", account)
+        step = self._plan(account, market, Way.DELEVERAGE)
+        base = step.clip(max_base)
+        self.engine.deleverage(account, market, base, 0)
+        self._charge(account, keeper, market, step, base)
+        return base
+
+    def _plan(self, account: bytes, market: int, way: Way) -> StepTerms:
+        """Checks that the account is liquidatable and solvent, starts its clock, sets the terms."""
+        s = self.engine.touch(account)
+        _require_liquidatable(account, s)
+        if s.equity < DUST_EQUITY:
+            raise ModelError("Bankrupt", account, s.equity)
+        p = _find(account, market, s)
+        terms, min_base = self.engine.liquidation_terms(market)
+        self._check_clock(account, s.flagged_at, way, terms.deleverage_delay)
+        elapsed = self._now - s.flagged_at if s.flagged_at else 0
+        discount, surcharge, reward = _split_budget(way, terms, s, p, elapsed)
+        notional = liquidation_math.notional_up(
+            s.equity,
+            s.maintenance_margin,
+            p.maintenance_margin,
+            p.notional,
+            terms.target_health_ppm,
+            discount + surcharge + reward,
+        )
+        base = liquidation_math.step_base(
+            notional, abs(p.size), p.mark_price, terms.max_step, min_base
+        )
+        return StepTerms(p.size, p.mark_price, base, min_base, discount, surcharge, reward)
+
+    def _check_clock(self, account: bytes, flagged_at: int, way: Way, delay: int) -> None:
+        """The clock starts with the first attempt; deleveraging has to wait for it."""
+        if way is Way.DELEVERAGE:
+            earliest = (flagged_at or self._now) + delay
+            if self._now < earliest or flagged_at == 0:
+                raise ModelError("TooEarly", account, earliest)
+        elif flagged_at == 0:
+            self.engine.set_flag(account, True)
+
+    def _charge(
+        self, account: bytes, keeper: bytes, market: int, step: StepTerms, base: int
+    ) -> None:
+        """Takes surcharge and reward for `base`, both rounded down."""
+        surcharge = step.part(base, step.surcharge)
+        reward = step.part(base, step.reward)
+        self.engine.charge_liquidation(account, keeper, market, surcharge, reward)
+
+    # ------------------------------------------------------------------ bankrupt accounts
+
+    def close_out(
+        self, account: bytes, keeper: bytes, take_positions: bool, *, caller: bytes
+    ) -> Receipt:
+        """Closes all positions of a bankrupt account; its deficit goes down the waterfall."""
+        if keeper == account:
+            raise ModelError("SameAccount", account)
+        if take_positions:
+            _require_owner(keeper, caller)
+        s = self.engine.touch(account)
+        if s.equity >= DUST_EQUITY or (s.equity >= 0 and not s.positions):
+            raise ModelError("NotBankrupt", account, s.equity)
+        receipt = Receipt()
+        if s.validity is Validity.INVALID:
+            self._close_usable(account, s)
+            return receipt
+        receipt.deficit = max(0, -s.equity)
+        markets, deficits = split_deficit(s)
+        rewards = sum(self._reward_down(p) for p in s.positions)
+        receipt.event_id, paid = self.engine.cover_from_fund(
+            account, keeper, markets, deficits, rewards // self.engine.scale
+        )
+        for legs in paid:
+            receipt.compartment += legs.compartment
+            receipt.reserve += legs.reserve
+            receipt.staked += legs.staked
+            receipt.reinsurance += legs.reinsurance
+        self._close_all(account, keeper, take_positions, s, markets, deficits, paid, receipt)
+        if s.flagged_at:
+            self.engine.set_flag(account, False)
+        return receipt
+
+    def _close_usable(self, account: bytes, s: AccountState) -> None:
+        """Closes what has a usable price and leaves the rest, with the deficit, for later."""
+        closable = [p for p in s.positions if p.validity is not Validity.INVALID and p.size]
+        if not closable:
+            raise ModelError("PriceNotUsable", s.positions[0].market)
+        for p in closable:
+            self.engine.deleverage(account, p.market, abs(p.size), 0)
+
+    def _reward_down(self, p: PositionState) -> int:
+        """Fixed reward for a bankrupt position: min(cap, fraction * notional), rounded down."""
+        if p.size == 0:
+            return 0
+        terms, _ = self.engine.liquidation_terms(p.market)
+        return min(terms.close_reward_cap * WAD, mul_div_down(p.notional, terms.reward_ppm, PPM))
+
+    def _close_all(
+        self,
+        account: bytes,
+        keeper: bytes,
+        take_positions: bool,
+        s: AccountState,
+        markets: Sequence[int],
+        deficits: Sequence[int],
+        paid: Sequence[LayerPayments],
+        receipt: Receipt,
+    ) -> None:
+        """Layers 5 and 6: the opposite side bears what it can, the rest is recorded."""
+        recorded = [deficit - legs.total for deficit, legs in zip(deficits, paid, strict=True)]
+        for i, p in enumerate(s.positions):
+            charged = self._close(account, keeper, take_positions, p, recorded[i])
+            recorded[i] -= charged
+            receipt.side_charged += charged
+        receipt.recorded = sum(recorded)
+        if receipt.side_charged:
+            self.engine.settle_deficit(account, markets[0], receipt.side_charged, 0)
+        for market, amount in zip(markets, recorded, strict=True):
+            if amount:
+                self.engine.settle_deficit(account, market, 0, amount)
+
+    def _close(
+        self, account: bytes, keeper: bytes, take_positions: bool, p: PositionState, charge: int
+    ) -> int:
+        base = abs(p.size)
+        if not take_positions or base == 0:
+            return self.engine.deleverage(account, p.market, base, charge)
+        charged = self.engine.charge_side(p.market, p.size < 0, charge) if charge else 0
+        self.engine.take_over(account, keeper, p.market, base, p.mark_price, 0, 0)
+        return charged
+
+
+def split_deficit(s: AccountState) -> tuple[list[int], list[int]]:
+    """deficit_i = floor(deficit * margin_i / sum of margins); the last market gets the remainder.
+
+    Without margins the last market gets all, without markets market 0 does.
+    """
+    deficit = max(0, -s.equity)
+    if not s.positions:
+        return [0], [deficit]
+    total = s.maintenance_margin
+    deficits = [
+        mul_div_down(deficit, p.maintenance_margin, total) if total else 0 for p in s.positions
+    ]
+    deficits[-1] = deficit - sum(deficits[:-1])
+    return [p.market for p in s.positions], deficits
+
+
+def _split_budget(
+    way: Way, terms: LiquidationParameters, s: AccountState, p: PositionState, elapsed: int
+) -> tuple[int, int, int]:
+    """Discount, surcharge and reward: first what makes a keeper act, then the surcharge."""
+    left = liquidation_math.budget_down(
+        s.equity, s.maintenance_margin, p.maintenance_margin, p.notional
+    )
+    discount = reward = 0
+    if way is not Way.DELEVERAGE:
+        wanted = liquidation_math.discount_down(
+            s.equity,
+            s.maintenance_margin,
+            terms.min_discount_ppm,
+            terms.max_discount_ppm,
+            elapsed,
+            terms.ramp,
+        )
+        discount = min(wanted, left)
+        left -= discount
+    if way is not Way.TAKE_OVER:
+        reward = min(terms.reward_ppm * liquidation_math.PPM_TO_WAD, left)
+        left -= reward
+    surcharge = min(terms.surcharge_ppm * liquidation_math.PPM_TO_WAD, left)
+    return discount, surcharge, reward
+
+
+def _find(account: bytes, market: int, s: AccountState) -> PositionState:
+    for p in s.positions:
+        if p.market == market and p.size:
+            if p.validity is Validity.INVALID:
+                raise ModelError("PriceNotUsable", market)
+            return p
+    raise ModelError("NoPosition", account, market)
+
+
+def _require_liquidatable(account: bytes, s: AccountState) -> None:
+    if s.equity >= s.maintenance_margin:
+        raise ModelError("NotLiquidatable", account, s.equity, s.maintenance_margin)
+
+
+def _require_owner(account: bytes, caller: bytes) -> None:
+    if owner_of(account) != caller:
+        raise ModelError("NotOwner", account, caller)

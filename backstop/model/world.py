@@ -1,0 +1,271 @@
+"""Everything wired together: token, oracle and its feeds, engine, settlement, liquidator, fund.
+
+The twin of a deployment. A public action either succeeds and returns what the contract returns, or
+raises `ModelError` with the contract's error name and arguments and changes nothing. Amounts are
+WAD unless a name says `assets` (units of the token); addresses are 20 bytes, accounts 32.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from .engine import MarginEngine
+from .engine_state import Clock
+from .errors import ModelError
+from .fund import InsuranceFund, Receipt as FundReceipt
+from .journal import Journal
+from .liquidator import Liquidator, Receipt
+from .oracle import PriceOracle
+from .orders import OrderSettlement, Signed
+from .token import Token
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the contracts are, 20 bytes each."""
+
+    engine: bytes = b"\x01" * 20
+    settlement: bytes = b"\x02" * 20
+    liquidator: bytes = b"\x03" * 20
+    fund: bytes = b"\x04" * 20
+
+
+@dataclass
+class FundGate:
+    """The engine's way to the fund: the ledger's entries and the tokens that go with them."""
+
+    world: World
+    claimant: str
+
+    def cover(self, claims: Sequence[tuple[int, int]], reward: int) -> FundReceipt:
+        """Asks the fund and moves what it pays to the engine."""
+        world = self.world
+        receipt = world.fund.cover(self.claimant, claims, reward, world.now)
+        if receipt.paid:
+            at = world.addresses
+            world.token.transfer(at.fund, at.engine, receipt.paid)
+        return receipt
+
+    def receive_income(self, market: int, assets: int) -> None:
+        """Hands income of a market over to the fund."""
+        world = self.world
+        world.fund.receive_income(self.claimant, market, assets)
+        world.token.transfer(world.addresses.engine, world.addresses.fund, assets)
+
+
+@dataclass
+class World:
+    """A deployment: create it, list markets, set feeds and limits, then act."""
+
+    decimals: int = 6
+    addresses: Addresses = Addresses()
+    clock: Clock = field(default_factory=Clock)
+    oracle: PriceOracle = field(default_factory=PriceOracle)
+    fund: InsuranceFund = field(default_factory=InsuranceFund)
+    journal: Journal = field(default_factory=Journal)
+
+    def __post_init__(self) -> None:
+        self.token = Token(self.journal, self.decimals)
+        self.engine = MarginEngine(
+            self.journal,
+            self.clock,
+            self.oracle,
+            self.token,
+            FundGate(self, self.claimant),
+            self.addresses.engine,
+        )
+        self.settlement = OrderSettlement(liquidator=self.addresses.liquidator)
+        self.liquidator = Liquidator(self.engine)
+
+    @property
+    def now(self) -> int:
+        """Time of the present action, seconds."""
+        return self.clock.now
+
+    @property
+    def claimant(self) -> str:
+        """The engine's name in the fund's books: its address in lower-case hex."""
+        return "0x" + self.addresses.engine.hex()
+
+    def advance(self, seconds: int) -> int:
+        """Lets time pass; returns the new time."""
+        if seconds < 0:
+            raise ValueError("time does not run backwards")
+        self.clock.now += seconds
+        return self.clock.now
+
+    # ------------------------------------------------------------------ traders
+
+    def deposit(self, account: bytes, assets: int, *, caller: bytes) -> None:
+        """`MarginEngine.deposit`."""
+        self.engine.deposit(account, assets, caller=caller)
+
+    def withdraw(self, account: bytes, assets: int, to: bytes, *, caller: bytes) -> None:
+        """`MarginEngine.withdraw`."""
+        self.engine.withdraw(account, assets, to, caller=caller)
+
+    def fill(self, maker: Signed, taker: bytes, base: int, *, caller: bytes) -> int:
+        """`OrderSettlement.fill`; returns the base that was filled."""
+        with self._settling(maker):
+            trade = self.settlement.fill(
+                self._seen(maker), taker, base, caller=caller, now=self.now
+            )
+            self.engine.settle_fill(trade)
+            return trade.base
+
+    def match_orders(self, maker: Signed, taker: Signed, base: int) -> int:
+        """`OrderSettlement.matchOrders`; returns the base that was filled."""
+        with self._settling(maker, taker):
+            trade = self.settlement.match_orders(
+                self._seen(maker), self._seen(taker), base, now=self.now
+            )
+            self.engine.settle_fill(trade)
+            return trade.base
+
+    def cancel(self, account: bytes, nonce: int, *, caller: bytes) -> None:
+        """`OrderSettlement.cancel`."""
+        self.settlement.cancel(account, nonce, caller=caller)
+
+    def cancel_all(self, account: bytes, new_minimum: int, *, caller: bytes) -> None:
+        """`OrderSettlement.cancelAll`."""
+        self.settlement.cancel_all(account, new_minimum, caller=caller)
+
+    # ------------------------------------------------------------------ anybody
+
+    def poke(self, market: int) -> None:
+        """`MarginEngine.poke`."""
+        self.engine.poke(market)
+
+    def sweep_fees(self, market: int) -> None:
+        """`MarginEngine.sweepFees`."""
+        self.engine.sweep_fees(market)
+
+    def fund_reserve(self, assets: int, *, caller: bytes) -> None:
+        """`InsuranceFund.fundReserve`."""
+        with self.journal.transaction():
+            if assets:
+                self.token.transfer(caller, self.addresses.fund, assets)
+            self.fund.fund_reserve(assets)
+
+    def fund_compartment(self, market: int, assets: int, *, caller: bytes) -> None:
+        """`InsuranceFund.fundCompartment` for the engine."""
+        with self.journal.transaction():
+            before = copy.deepcopy(self.fund)
+            try:
+                self.fund.fund_compartment(self.claimant, market, assets)
+                self.token.transfer(caller, self.addresses.fund, assets)
+            except ModelError:
+                _restore(self.fund, before)
+                raise
+
+    # ------------------------------------------------------------------ liquidation
+
+    def flag(self, account: bytes) -> None:
+        """`Liquidator.flag`."""
+        with self.journal.transaction():
+            self.liquidator.flag(account)
+
+    def unflag(self, account: bytes) -> None:
+        """`Liquidator.unflag`."""
+        with self.journal.transaction():
+            self.liquidator.unflag(account)
+
+    def take_over(
+        self,
+        account: bytes,
+        market: int,
+        keeper: bytes,
+        max_base: int,
+        limit_price: int,
+        *,
+        caller: bytes,
+    ) -> tuple[int, int]:
+        """`Liquidator.takeOver`; returns base and price."""
+        with self.journal.transaction():
+            return self.liquidator.take_over(
+                account, market, keeper, max_base, limit_price, caller=caller
+            )
+
+    def liquidate_with_orders(
+        self,
+        account: bytes,
+        market: int,
+        keeper: bytes,
+        orders: Sequence[Signed],
+        signatures: int | None = None,
+    ) -> int:
+        """`Liquidator.liquidateWithOrders`; returns the base that was closed."""
+        with self._settling(*orders):
+            return self.liquidator.liquidate_with_orders(
+                account, market, keeper, orders, self._fill_liquidation, signatures
+            )
+
+    def deleverage(self, account: bytes, market: int, keeper: bytes, max_base: int) -> int:
+        """`Liquidator.deleverage`; returns the base that was closed."""
+        with self.journal.transaction():
+            return self.liquidator.deleverage(account, market, keeper, max_base)
+
+    def close_out(
+        self, account: bytes, keeper: bytes, take_positions: bool, *, caller: bytes
+    ) -> Receipt:
+        """`Liquidator.closeOut`; returns the receipt of the waterfall."""
+        before = copy.deepcopy(self.fund)
+        try:
+            with self.journal.transaction():
+                return self.liquidator.close_out(account, keeper, take_positions, caller=caller)
+        except ModelError:
+            _restore(self.fund, before)
+            raise
+
+    # ------------------------------------------------------------------ inside
+
+    def _seen(self, signed: Signed) -> Signed:
+        """The order with the position that the settlement would find."""
+        order = signed.order
+        if not order.reduce_only:
+            return signed
+        return replace(signed, position=self.engine.position_size(order.account, order.market))
+
+    def _fill_liquidation(self, signed: Signed, account: bytes, base: int) -> int:
+        with self._settling(signed):
+            trade = self.settlement.fill_liquidation(
+                self._seen(signed),
+                account,
+                base,
+                caller=self.addresses.liquidator,
+                now=self.now,
+            )
+            self.engine.settle_fill(trade)
+            return trade.base
+
+    @contextmanager
+    def _settling(self, *orders: Signed) -> Iterator[None]:
+        """A transaction that also puts back what the settlement noted of these orders."""
+        book = self.settlement
+        used = {
+            key: book.used.get(key) for key in ((o.order.account, o.order.nonce) for o in orders)
+        }
+        filled = {signed.hash: book.filled.get(signed.hash) for signed in orders}
+        try:
+            with self.journal.transaction():
+                yield
+        except ModelError:
+            for key, state in used.items():
+                if state is None:
+                    book.used.pop(key, None)
+                else:
+                    book.used[key] = state
+            for digest, amount in filled.items():
+                if amount is None:
+                    book.filled.pop(digest, None)
+                else:
+                    book.filled[digest] = amount
+            raise
+
+
+def _restore(fund: InsuranceFund, before: InsuranceFund) -> None:
+    """Puts a fund's fields back; the object stays the same for everybody who holds it."""
+    fund.__dict__.update(before.__dict__)
