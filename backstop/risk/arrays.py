@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,13 +54,13 @@ def check_level(level: float, name: str = "level") -> float:
 
 def check_positive(value: float, name: str) -> float:
     """`value` if it is finite and > 0."""
-    if not (np.isfinite(value) and value > 0):
+    if not (math.isfinite(value) and value > 0):
         raise BadInput(f"{name} must be finite and > 0, got {value}.", f"pass a positive {name}.")
     return float(value)
 
 
 def check_nonnegative(value: float, name: str) -> float:
     """`value` if it is finite and >= 0."""
-    if not (np.isfinite(value) and value >= 0):
+    if not (math.isfinite(value) and value >= 0):
         raise BadInput(f"{name} must be finite and >= 0, got {value}.", f"pass {name} >= 0.")
     return float(value)
