@@ -58,15 +58,19 @@ library LiquidationMath {
         return missing.mulDivUp(FixedPoint.WAD, relief - cost);
     }
 
-    /// @notice Base of one step: what `notional` is worth at the mark, not above the market's step, and the whole
-    /// position where less than the smallest position would be left.
-    function stepBase(uint256 notional, uint256 size, uint256 markPrice, uint256 maxStep, uint256 minBase)
+    /// @notice Base that `notional` is worth at the mark, rounded up; all of it stays all of it.
+    function baseUp(uint256 notional, uint256 markPrice) internal pure returns (uint256) {
+        return notional == type(uint256).max ? notional : notional.mulDivUp(FixedPoint.WAD, markPrice);
+    }
+
+    /// @notice Base of one step: `enough`, but not above the market's step, and the whole position where less than the
+    /// smallest position would be left.
+    function stepBase(uint256 enough, uint256 size, uint256 markPrice, uint256 maxStep, uint256 minBase)
         internal
         pure
         returns (uint256 base)
     {
-        notional = FixedPoint.min(notional, maxStep * FixedPoint.WAD);
-        base = notional.mulDivUp(FixedPoint.WAD, markPrice);
+        base = FixedPoint.min(enough, baseUp(maxStep * FixedPoint.WAD, markPrice));
         if (base < minBase) base = minBase;
         if (base >= size || size - base < minBase) base = size;
     }

@@ -24,6 +24,8 @@ abstract contract PartialLiquidation is LiquidatorBase {
         uint256 surcharge;
         uint256 reward;
         uint256 minBase;
+        uint256 enough; // base from which on the target health is restored
+        bool flagged;
     }
 
     enum Way {
@@ -50,6 +52,7 @@ abstract contract PartialLiquidation is LiquidatorBase {
         if (long ? price > limitPrice : price < limitPrice) revert LimitPrice(price, limitPrice);
         uint256 surcharge = _part(step, base, step.surcharge);
         ENGINE.takeOver(account, keeper, market, base, price, surcharge, 0);
+        _setClock(account, step, base);
         emit Liquidated(account, keeper, market, _signed(step, base), price, surcharge, 0);
     }
 
@@ -100,16 +103,17 @@ abstract contract PartialLiquidation is LiquidatorBase {
         if (s.equity < DUST_EQUITY) revert Bankrupt(account, s.equity);
         IMarginEngineTypes.PositionState memory p = _find(account, market, s);
         (IMarginEngineTypes.LiquidationParameters memory l, uint256 minBase) = ENGINE.liquidationTerms(market);
-        _checkClock(account, s.flaggedAt, way, l.deleverageDelay);
+        if (way == Way.Deleverage) _checkDelay(account, s.flaggedAt, l.deleverageDelay);
         uint256 elapsed = s.flaggedAt == 0 ? 0 : block.timestamp - s.flaggedAt;
-        (step.size, step.markPrice, step.minBase) = (p.size, p.markPrice, minBase);
+        (step.size, step.markPrice, step.minBase, step.flagged) = (p.size, p.markPrice, minBase, s.flaggedAt != 0);
         uint256 equity = uint256(s.equity);
         _price(step, way, l, equity, s.maintenanceMargin, p, elapsed);
         uint256 cost = step.discount + step.surcharge + step.reward;
         uint256 notional = LiquidationMath.notionalUp(
             equity, s.maintenanceMargin, p.maintenanceMargin, p.notional, l.targetHealthPpm, cost
         );
-        step.base = LiquidationMath.stepBase(notional, FixedPoint.abs(p.size), p.markPrice, l.maxStep, minBase);
+        step.enough = LiquidationMath.baseUp(notional, p.markPrice);
+        step.base = LiquidationMath.stepBase(step.enough, FixedPoint.abs(p.size), p.markPrice, l.maxStep, minBase);
     }
 
     /// @dev Splits the budget: first what makes a keeper act, then the surcharge.
@@ -136,14 +140,16 @@ abstract contract PartialLiquidation is LiquidatorBase {
         step.surcharge = FixedPoint.min(uint256(l.surchargePpm) * 1e12, budget);
     }
 
-    /// @dev The clock starts with the first liquidation attempt; deleveraging has to wait for it.
-    function _checkClock(bytes32 account, uint256 flaggedAt, Way way, uint256 delay) private {
-        if (way == Way.Deleverage) {
-            uint256 earliest = (flaggedAt == 0 ? block.timestamp : flaggedAt) + delay;
-            if (block.timestamp < earliest || flaggedAt == 0) revert TooEarly(account, earliest);
-        } else if (flaggedAt == 0) {
-            ENGINE.setFlag(account, true);
-        }
+    /// @dev Deleveraging has to wait until others had their time.
+    function _checkDelay(bytes32 account, uint256 flaggedAt, uint256 delay) private view {
+        uint256 earliest = (flaggedAt == 0 ? block.timestamp : flaggedAt) + delay;
+        if (flaggedAt == 0 || block.timestamp < earliest) revert TooEarly(account, earliest);
+    }
+
+    /// @dev The clock stops when a step restored the target health; else it runs, at the latest from this step on.
+    function _setClock(bytes32 account, Step memory step, uint256 base) private {
+        bool restored = base >= step.enough;
+        if (restored == step.flagged) ENGINE.setFlag(account, !restored);
     }
 
     function _find(bytes32 account, uint256 market, IMarginEngineTypes.AccountState memory s)
@@ -186,6 +192,7 @@ abstract contract PartialLiquidation is LiquidatorBase {
         uint256 surcharge = _part(step, base, step.surcharge);
         uint256 reward = _part(step, base, step.reward);
         ENGINE.chargeLiquidation(account, keeper, market, surcharge, reward);
+        _setClock(account, step, base);
         emit Liquidated(account, keeper, market, _signed(step, base), price, surcharge, reward);
     }
 
