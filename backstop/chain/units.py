@@ -63,10 +63,12 @@ def parse_duration(text: str) -> int:
 
 
 def from_units(amount: int, decimals: int) -> Decimal:
-    """Whole tokens of an integer amount, exactly."""
+    """Whole tokens of an integer amount, exactly and without trailing zeros."""
     with localcontext() as context:
         context.prec = 200
-        return Decimal(amount).scaleb(-decimals)
+        value = Decimal(amount).scaleb(-decimals).normalize()
+        # 1E+3 is 1000, also in print
+        return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
 
 
 def from_wad(amount: int) -> Decimal:
