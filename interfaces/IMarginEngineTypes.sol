@@ -175,7 +175,8 @@ interface IMarginEngineTypes {
     event SideCharged(uint256 indexed market, bool indexed longs, uint256 amount);
     event DeficitRecorded(uint256 indexed market, uint256 amount, uint256 recorded);
     event DeficitRepaid(uint256 indexed market, uint256 amount, uint256 recorded);
-    event FundPaid(bytes32 indexed account, uint256 indexed eventId, uint256 assets);
+    /// @notice The fund paid: `credited` (WAD) of the account's deficit, `rewardAssets` (units of the token) to the keeper.
+    event FundPaid(bytes32 indexed account, uint256 indexed eventId, uint256 credited, uint256 rewardAssets);
     event FeesSwept(uint256 indexed market, uint256 toFund, uint256 repaid);
     event TreasuryPaid(uint256 indexed market, address indexed to, uint256 assets);
     event SideEnded(uint256 indexed market, bool indexed longs, uint256 epoch);

@@ -195,7 +195,7 @@ class EngineHooks(EngineFills):
         ]
         paid = [LayerPayments(compartment=income) for income in from_income]
         claims = [
-            (market, (deficit - income) // self.scale)
+            (market, -((income - deficit) // self.scale))
             for market, deficit, income in zip(markets, deficits, from_income, strict=True)
         ]
         try:
@@ -203,16 +203,24 @@ class EngineHooks(EngineFills):
                 receipt = self.fund.cover(claims, reward_assets)
         except ModelError:
             return 0, paid
+        credited = 0
         for i, legs in enumerate(receipt.legs):
-            paid[i] = LayerPayments(
-                compartment=paid[i].compartment + legs.compartment * self.scale,
-                reserve=legs.reserve * self.scale,
-                staked=legs.staked * self.scale,
-                reinsurance=legs.reinsurance * self.scale,
-            )
-        total = sum(legs.total for legs in receipt.legs)
-        if total:
-            self._add_collateral(account, total * self.scale)
+            layers = [
+                from_income[i] + legs.compartment * self.scale,
+                legs.reserve * self.scale,
+                legs.staked * self.scale,
+                legs.reinsurance * self.scale,
+            ]
+            # the claim was rounded up to a whole unit: what is too much is the market's income
+            excess = max(0, sum(layers) - deficits[i])
+            if excess:
+                last = max(k for k in range(4) if layers[k])
+                layers[last] -= excess
+                self._book_surcharge(markets[i], excess)
+            paid[i] = LayerPayments(*layers)
+            credited += sum(layers) - from_income[i]
+        if credited:
+            self._add_collateral(account, credited)
         if receipt.reward_paid:
             self._add_collateral(keeper, receipt.reward_paid * self.scale)
         return receipt.event_id, paid

@@ -161,24 +161,45 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         IInsuranceFund.Claim[] memory claims = new IInsuranceFund.Claim[](markets.length);
         for (uint256 i = 0; i < markets.length; ++i) {
             paid[i][0] = _payFromIncome(account, markets[i], deficits[i]);
-            claims[i] = IInsuranceFund.Claim({market: markets[i], assets: (deficits[i] - paid[i][0]) / SCALE});
+            uint256 rest = deficits[i] - paid[i][0];
+            claims[i] = IInsuranceFund.Claim({market: markets[i], assets: (rest + SCALE - 1) / SCALE});
         }
         try FUND.cover(account, claims, rewardAssets) returns (
             uint256 id, IInsuranceFund.Legs[] memory legs, uint256 rewardPaid
         ) {
             eventId = id;
-            uint256 total;
-            for (uint256 i = 0; i < legs.length; ++i) {
-                paid[i][0] += legs[i].compartment * SCALE;
-                paid[i][1] = legs[i].reserve * SCALE;
-                paid[i][2] = legs[i].staked * SCALE;
-                paid[i][3] = legs[i].reinsurance * SCALE;
-                total += legs[i].compartment + legs[i].reserve + legs[i].staked + legs[i].reinsurance;
+            uint256 credited;
+            for (uint256 i = 0; i < markets.length; ++i) {
+                credited += _bookLegs(paid[i], legs[i], markets[i], deficits[i]);
             }
-            if (total != 0) _addCollateral(account, int256(total * SCALE));
+            if (credited != 0) _addCollateral(account, int256(credited));
             if (rewardPaid != 0) _addCollateral(keeper, int256(rewardPaid * SCALE));
-            emit FundPaid(account, id, total + rewardPaid);
+            emit FundPaid(account, id, credited, rewardPaid);
         } catch {}
+    }
+
+    /// @dev Adds the fund's legs of one market to what was paid. The claim was rounded up to a whole unit, so that no
+    /// fraction of one is left to the opposite side while the fund has money; what the last leg paid above the deficit is
+    /// income of the market again.
+    /// @return credited what the account gets, WAD
+    function _bookLegs(uint256[4] memory paid, IInsuranceFund.Legs memory legs, uint256 market, uint256 deficit)
+        private
+        returns (uint256 credited)
+    {
+        uint256 before = paid[0];
+        paid[0] += legs.compartment * SCALE;
+        paid[1] = legs.reserve * SCALE;
+        paid[2] = legs.staked * SCALE;
+        paid[3] = legs.reinsurance * SCALE;
+        uint256 sum = paid[0] + paid[1] + paid[2] + paid[3];
+        if (sum > deficit) {
+            uint256 last = 3;
+            while (paid[last] == 0) --last;
+            paid[last] -= sum - deficit;
+            _bookSurcharge(market, sum - deficit);
+            sum = deficit;
+        }
+        return sum - before;
     }
 
     function _payFromIncome(bytes32 account, uint256 market, uint256 deficit) private returns (uint256 paid) {
