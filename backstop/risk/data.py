@@ -96,7 +96,8 @@ def frozen(*columns: FloatArray) -> npt.NDArray[np.bool_]:
     same = np.ones(columns[0].size - 1, dtype=bool)
     for column in columns:
         same &= column[1:] == column[:-1]
-    return np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    stuck = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    return np.asarray(stuck, dtype=np.bool_)
 
 
 def _open(path: Path) -> TextIO:
@@ -157,8 +158,8 @@ def _columns(first: list[str], where: Mapping[str, str]) -> dict[str, int]:
         found = {name: i for i, name in enumerate(_KLINE_ORDER)}
     else:
         found = {name.strip().lower(): i for i, name in enumerate(first)}
-        absent = [name for name in (*PRICE_NAMES, *where) if name.lower() not in found]
     time = next((name for name in TIME_NAMES if name in found), None)
+    absent = [name for name in (*PRICE_NAMES, *where) if name.lower() not in found]
     if time is None:
         absent.insert(0, " or ".join(TIME_NAMES))
     if time is None or absent:

@@ -35,7 +35,7 @@ class Vault:
     @property
     def virtual(self) -> int:
         """Number of virtual shares, V."""
-        return 10**self.decimals
+        return int(10**self.decimals)
 
     def shares_for(self, assets: int) -> int:
         """floor(a (S + V)/(A + 1))."""
@@ -145,7 +145,7 @@ class ProductSum:
         steps = self.scale - snapshot.scale
         if steps > DEPOSIT_SPAN:
             return 0
-        return snapshot.deposit * self.product // snapshot.product // SCALE**steps
+        return snapshot.deposit * self.product // snapshot.product // int(SCALE**steps)
 
     def gained(self, snapshot: Snapshot) -> int:
         """Gain since the deposit: d0 (S[s0] - S0 + S[s0+1]/1e9 + S[s0+2]/1e18)/P0."""
@@ -195,8 +195,7 @@ def shares_after_cancel(shares: int, value_at_request: int, assets: int, supply:
     """
     if not 0 <= shares < supply or not 0 <= value_at_request < assets:
         raise BadInput("the request is not part of the pool.", "check shares, value and totals.")
-    worth_now = shares * assets // supply
-    if value_at_request >= worth_now:
+    if value_at_request * supply >= shares * assets:
         return shares
     return value_at_request * (supply - shares) // (assets - value_at_request)
 

@@ -46,8 +46,7 @@ def test_kat11_almgren(sigma, turnover, permanent, temporary, costs):
     results = [almgren_impact(0.10, days, sigma, turnover) for days in (0.1, 0.2, 0.5)]
     for result in results:
         assert 1e4 * result.permanent == pytest.approx(permanent, abs=0.05)
-    # DRI at T = .5 is 23.0496 bp: the paper rounds it up to 23.1
-    assert [1e4 * r.cost for r in results] == pytest.approx(costs, abs=0.0505)
+    assert [1e4 * r.cost for r in results] == pytest.approx(costs, abs=0.05)
     if temporary:
         assert [1e4 * r.temporary for r in results] == pytest.approx(temporary, abs=0.05)
 
