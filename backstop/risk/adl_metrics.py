@@ -80,6 +80,56 @@ def compare(
     return {name: evaluate(w, policy(w, budget), needed) for name, policy in policies.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A policy over several events.
+
+    Money is summed; worst_haircut is the largest of all; the others are means over the events
+    (fairness_regret is a sum, as published). ptsr: mean of largest survivor / deficit needed.
+    """
+
+    policy: str
+    needed: float
+    taken: float
+    overshoot: float
+    residual: float
+    worst_haircut: float
+    top_survival: float
+    gini: float
+    fairness_regret: float
+    ptsr: float
+
+
+def study(
+    events: Sequence[tuple[ArrayLike, float]],
+    policies: Mapping[str, Callable[[FloatArray, float], ArrayLike]],
+) -> list[StudyRow]:
+    """Every policy on the same events (endowments, needed), each event on its own."""
+    if not events:
+        raise BadInput("no event to study.", "pass at least one (endowments, needed).")
+    outcomes = [compare(w, needed, policies) for w, needed in events]
+    tops = [float(np.max(as_sample(w, "endowments"))) for w, _ in events]
+    rows = []
+    for name in policies:
+        mine = [outcome[name] for outcome in outcomes]
+        survivors = [o.top_survival * top for o, top in zip(mine, tops, strict=True)]
+        rows.append(
+            StudyRow(
+                policy=name,
+                needed=sum(o.needed for o in mine),
+                taken=sum(o.taken for o in mine),
+                overshoot=sum(o.overshoot for o in mine),
+                residual=sum(o.residual for o in mine),
+                worst_haircut=max(o.max_haircut for o in mine),
+                top_survival=float(np.mean([o.top_survival for o in mine])),
+                gini=float(np.mean([o.gini for o in mine])),
+                fairness_regret=sum(o.fairness_regret for o in mine),
+                ptsr=survival_ratio(survivors, [o.needed for o in mine]),
+            )
+        )
+    return rows
+
+
 def gini(values: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Gini coefficient of non-negative `values` over a population with `weights`; 0 if all are 0.
 

@@ -69,6 +69,11 @@ class Vault:
         return replace(self, assets=self.assets + amount)
 
 
+def ends_series(assets_after: int, peak_assets: int) -> bool:
+    """Whether a loss closes the series: A < max(1e6, peak * 1e-6) (old shares redeem 0)."""
+    return assets_after * 10**6 < max(10**12, peak_assets)
+
+
 def inflation_attack(deposit: int, donation: int, decimals: int) -> tuple[int, int, int]:
     """First-depositor attack on a vault that counts donations.
 
@@ -180,6 +185,29 @@ def split_loss(loss: int, active: int, buckets: Sequence[int]) -> tuple[int, lis
         cuts[i] += extra
         spill -= extra
     return from_active, cuts
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Exits of one epoch: assets B still at risk, and shares Bs of them."""
+
+    assets: int = 0
+    shares: int = 0
+
+    def join(self, assets: int) -> tuple[Bucket, int]:
+        """(new bucket, shares credited): floor(a (Bs + 1)/(B + 1))."""
+        credited = assets * (self.shares + 1) // (self.assets + 1)
+        return Bucket(self.assets + assets, self.shares + credited), credited
+
+    def cut(self, loss: int) -> Bucket:
+        """The bucket after its part of a loss (see `split_loss`)."""
+        if not 0 <= loss <= self.assets:
+            raise BadInput(f"cut {loss} of {self.assets}.", "split the loss with `split_loss`.")
+        return replace(self, assets=self.assets - loss)
+
+    def claim(self, shares: int) -> int:
+        """What `shares` of the matured bucket receive: floor(b C/Bs)."""
+        return shares * self.assets // self.shares if self.shares else 0
 
 
 def open_buckets(cooldown: int, epoch: int) -> int:

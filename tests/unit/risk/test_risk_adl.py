@@ -45,6 +45,7 @@ from backstop.risk.adl_metrics import (
     execution_wedge,
     gini,
     markout,
+    study,
     survival_ratio,
     under_coverage,
     wave_totals,
@@ -392,6 +393,7 @@ def test_feasible_means_profits_not_equity():
         lambda: Position(1, 1, 0),
         lambda: evaluate([1.0], [1.5], 1.0),
         lambda: survival_ratio([1.0], [0.0]),
+        lambda: study([], {}),
         lambda: wave_totals([1.0], {"x": [1.0, 2.0]}),
         lambda: deficits_by_account([DeficitRow("a", "e", 0, -1.0)]),
         lambda: deficits_by_account([DeficitRow("a", "e", 0, 1.0), DeficitRow("a", "e", 0, 2.0)]),
@@ -430,6 +432,20 @@ def test_compare_puts_policies_side_by_side():
     assert table["pro rata"].fairness_regret == pytest.approx(0.0)
     short = compare(W, 20.0, {"pro rata": pro_rata})["pro rata"]
     assert short.residual == pytest.approx(7.5)
+
+
+def test_study_adds_up_events():
+    policies = {"pro rata": pro_rata, "queue": lambda w, b: queue(w, b, list(range(len(w))))}
+    rows = {row.policy: row for row in study([(W, 6.0), (W, 20.0)], policies)}
+    fair, greedy = rows["pro rata"], rows["queue"]
+    assert (fair.needed, fair.taken, fair.residual) == pytest.approx((26.0, 18.5, 7.5))
+    assert fair.worst_haircut == greedy.worst_haircut == pytest.approx(1.0)
+    assert fair.top_survival == pytest.approx((4.16 / 8 + 0) / 2)
+    assert greedy.top_survival == pytest.approx((4.0 / 8 + 0) / 2)
+    assert fair.ptsr == pytest.approx((4.16 / 6 + 0) / 2)
+    assert fair.gini == 0.0 < greedy.gini
+    assert fair.fairness_regret == pytest.approx(0.0)
+    assert greedy.fairness_regret == pytest.approx((0.75 - 0.48) * 6)
 
 
 @LAW

@@ -12,9 +12,11 @@ from backstop.risk.errors import BadInput
 from backstop.risk.shares import (
     P_FLOOR,
     P_ONE,
+    Bucket,
     ProductSum,
     Vault,
     closes_early,
+    ends_series,
     exit_ready_share,
     first_come,
     inflation_attack,
@@ -221,6 +223,34 @@ def test_cancelling_after_a_loss_restores_nothing():
     assert shares_after_cancel(100, 100, 900, 1000) == 100
     with pytest.raises(BadInput):
         shares_after_cancel(1000, 100, 900, 1000)
+
+
+def test_bucket_is_fair_and_stays_slashable():
+    bucket, first = Bucket().join(300)
+    bucket = bucket.cut(75)
+    bucket, second = bucket.join(225)  # comes after the loss: pays nothing of it
+    assert bucket.claim(first) == 225
+    assert bucket.claim(second) == 224  # rounded down, for those already inside
+    with pytest.raises(BadInput):
+        bucket.cut(451)
+    assert Bucket().claim(0) == 0
+
+
+@LAW
+@given(st.lists(st.tuples(st.integers(0, 10**24), st.integers(0, 100)), min_size=1, max_size=10))
+def test_bucket_never_pays_more_than_it_holds(steps):
+    bucket, credited = Bucket(), []
+    for amount, percent in steps:
+        bucket, shares = bucket.join(amount)
+        credited.append(shares)
+        bucket = bucket.cut(bucket.assets * percent // 100)
+    assert sum(bucket.claim(s) for s in credited) <= bucket.assets
+
+
+def test_series_ends_at_a_millionth_of_the_peak():
+    assert ends_series(999_999, 10**9)
+    assert not ends_series(10**6, 10**9)
+    assert ends_series(10**18 - 1, 10**24) and not ends_series(10**18, 10**24)
 
 
 def test_bucket_count_and_rolling_cooldown():
