@@ -14,8 +14,8 @@ from eth_utils import keccak
 
 from backstop.chain.artifacts import ROOT
 
-DEPLOYMENTS: Final = ROOT / "deployments"
-"""Where records are kept."""
+FOLDER_VARIABLE: Final = "BACKSTOP_DEPLOYMENTS"
+"""Environment variable that names another folder for records than `deployments/`."""
 
 _FORMAT: Final = 1
 
@@ -127,7 +127,8 @@ class Record:
 
 def record_path(chain_id: int) -> Path:
     """Where the record of a chain is."""
-    return DEPLOYMENTS / f"{chain_id}.json"
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return (Path(folder) if folder else ROOT / "deployments") / f"{chain_id}.json"
 
 
 def load_record(where: int | str | Path) -> Record:

@@ -1,0 +1,50 @@
+"""Show the insurance fund."""
+
+from __future__ import annotations
+
+import click
+
+from backstop.chain.commands import UserCommand, answer, json_option, open_system
+
+
+@click.command(cls=UserCommand, short_help="Show the insurance fund")
+@json_option
+def cli(as_json: bool) -> None:
+    """Show the fund's balance sheet by layer and market, and its limits.
+
+    \b
+    Example:
+      ape run fund
+    """
+    from backstop.chain.format import amount, duration, table
+    from backstop.chain.views import FundView
+
+    system = open_system()
+    sheet = FundView(system).sheet()
+    symbol = system.record.token_symbol
+    gap = max(sheet.reserve_target - sheet.reserve, sheet.reserve_target * 0)
+    rows = [
+        (
+            c.name,
+            amount(c.assets),
+            amount(c.cap),
+            amount(c.room),
+            amount(c.pending_income),
+            amount(c.recorded_deficit),
+        )
+        for c in sheet.compartments
+    ]
+    header = ("layer 1", "compartment", "cap", "shared room", "income to come", "open deficit")
+    text = [
+        f"capital {amount(sheet.total)} {symbol} after {sheet.events} events;"
+        f" tokens held {amount(sheet.tokens_held)}",
+        "",
+        table(header, rows),
+        "",
+        f"layer 2  operator's reserve {amount(sheet.reserve)}, target"
+        f" {amount(sheet.reserve_target)} ({amount(gap)} missing)",
+        f"layer 6  recorded deficit {amount(sheet.recorded_deficit)}",
+        f"limits   {amount(sheet.per_claim)} an event, {amount(sheet.per_window)} in"
+        f" {duration(sheet.window)} ({amount(sheet.window_room)} left)",
+    ]
+    answer(as_json, sheet, "\n".join(text))
