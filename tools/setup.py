@@ -105,6 +105,7 @@ class Stamps:
 
     def __init__(self):
         self.values = {}
+        self.changed = False
         try:
             with open(STAMPS) as file:
                 self.values = json.load(file)
@@ -119,6 +120,7 @@ class Stamps:
             self.write()
 
     def finish(self, step, key):
+        self.changed = True
         self.values[step] = key
         self.write()
 
@@ -174,6 +176,7 @@ def step_venv(stamps):
         [base, "-m", "venv"] + (["--clear"] if inside else []) + [VENV],
         "The environment could not be created; is the disk full, or the folder read-only?",
     )
+    stamps.values["python begun"] = False
     stamps.finish("venv", key)
 
 
@@ -233,7 +236,13 @@ def step_python(stamps):
         return
     stamps.start("python")
     say("installing the locked Python packages")
-    pip_install(["--require-hashes", "-r", "requirements.lock"])
+    arguments = ["--require-hashes", "-r", "requirements.lock"]
+    # a package whose installation was cut off looks installed: install all of them again
+    if not stamps.fresh("python begun", False):
+        arguments.insert(0, "--force-reinstall")
+    stamps.finish("python begun", True)
+    pip_install(arguments)
+    stamps.values["python begun"] = False
     stamps.finish("python", key)
 
 
@@ -488,7 +497,6 @@ def main():
         check_platform()
         with only_one():
             stamps = Stamps()
-            before = dict(stamps.values)
             step_venv(stamps)
             step_python(stamps)
             step_project(stamps)
@@ -496,7 +504,7 @@ def main():
             step_npm(stamps, node, npm)
             step_foundry(stamps, node, npm)
             step_solc(stamps, node)
-        if stamps.values != before:
+        if stamps.changed:
             say("ready after %.0f s" % (time.time() - started))
     except SetupError as error:
         print("\nsetup: " + str(error), file=sys.stderr)
