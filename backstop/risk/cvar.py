@@ -241,9 +241,7 @@ def var_interval(losses: ArrayLike, level: float, nominal: float = 0.95) -> Inte
     _require_tail(points, level, "order statistics")
     check_level(nominal, "nominal")
     miss = (1.0 - nominal) / 2.0
-    low = int(stats.binom.ppf(miss, n, level))
-    if stats.binom.cdf(low - 1, n, level) > miss:
-        low -= 1
+    low = int(stats.binom.ppf(miss, n, level))  # P(B < low) <= miss, and so below
     high = int(stats.binom.isf(miss, n, level)) + 1
     exact = float(stats.binom.cdf(high - 1, n, level) - stats.binom.cdf(low - 1, n, level))
     if low < 1 or high > n:

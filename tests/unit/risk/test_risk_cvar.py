@@ -264,6 +264,28 @@ def test_var_interval_covers_what_it_claims():
     assert hits / runs > 0.92
 
 
+@pytest.mark.parametrize(("count", "level"), [(100, 0.9), (1000, 0.99), (777, 0.95)])
+def test_var_interval_is_the_narrowest_of_its_kind(count, level):
+    """Losses 1..n show the ranks: each side misses at most 2.5 %, one rank closer misses more."""
+    interval = var_interval(np.arange(1.0, count + 1), level)
+    low, high = round(interval.lower), round(interval.upper)
+    below = stats.binom(count, level)
+    assert below.cdf(low - 1) <= 0.025 < below.cdf(low)
+    assert below.sf(high - 1) <= 0.025 < below.sf(high - 2)
+    assert interval.measured_coverage == pytest.approx(below.cdf(high - 1) - below.cdf(low - 1))
+
+
+def test_batches():
+    losses = np.random.default_rng(0).exponential(size=4000)
+    two = cvar_interval(losses, 0.99, method="batch", batches=2)
+    halves = [cvar(losses[:2000], 0.99), cvar(losses[2000:], 0.99)]
+    assert 0.5 * (two.lower + two.upper) == pytest.approx(np.mean(halves))
+    half = stats.t.ppf(0.975, 1) * np.std(halves, ddof=1) / math.sqrt(2)
+    assert two.upper - two.lower == pytest.approx(2 * half)
+    with pytest.raises(BadInput, match="1 batches"):
+        cvar_interval(losses, 0.99, method="batch", batches=1)
+
+
 def test_interval_says_what_it_is_worth():
     losses = np.random.default_rng(0).standard_t(3, 5000)
     assert "covers about 90" in cvar_interval(losses, 0.99).note
