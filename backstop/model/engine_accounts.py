@@ -59,8 +59,7 @@ class Leg:
     account: AccountCache
     size_before: int
     size: int
-    value_before: int
-    margin_before: int
+    quote_before: int
     realised: int
     fee: int
     gain: int
@@ -259,9 +258,8 @@ class EngineAccounts(EngineMarkets):
     ) -> Leg:
         """Changes the position and charges the fee. The caller stores the account."""
         a = self._load_account(account)
-        size_before, quote = self._position(cache, account)
-        value_before, _, margin_before = self._value(cache, size_before, quote)
+        size_before, quote_before = self._position(cache, account)
         gain = mul_div_floor(cache.mark_price, base_change, WAD) + quote_change
         size, realised = self._change_position(cache, a, base_change, quote_change)
         a.collateral = to_int(a.collateral - fee, 120)
-        return Leg(a, size_before, size, value_before, margin_before, realised, fee, gain)
+        return Leg(a, size_before, size, quote_before, realised, fee, gain)

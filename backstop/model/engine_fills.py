@@ -115,13 +115,15 @@ class EngineFills(EngineAccounts):
     def _check_not_worse(self, cache: MarketCache, leg: Leg, v: Valuation) -> None:
         """Lowering risk below initial margin: equity not negative and health no worse.
 
-        equity' / margin' >= equity / margin, the values before derived from those after.
+        equity' / margin' >= equity / margin, the values before derived from those after: at the
+        open interest that the trade leaves, so that only what the account did itself counts.
         """
         size, quote = self._position(cache, leg.account.id)
         value, _, margin = self._value(cache, size, quote)
-        change = value + leg.realised - leg.fee - leg.value_before
+        value_before, _, margin_before = self._value(cache, leg.size_before, leg.quote_before)
+        change = value + leg.realised - leg.fee - value_before
         equity_before = v.equity - change
-        margin_before = v.maintenance_margin - margin + leg.margin_before
+        margin_before += v.maintenance_margin - margin
         if v.equity < 0 or checked_int256(v.equity * margin_before) < checked_int256(
             equity_before * v.maintenance_margin
         ):

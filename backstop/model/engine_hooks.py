@@ -23,7 +23,7 @@ from .engine_state import (
 )
 from .errors import ModelError
 from .fixed_point import PPM, WAD, mul_div_down, mul_div_up, to_int, to_uint
-from .fund import Receipt as FundReceipt
+from .fund import Legs, Receipt as FundReceipt
 from .oracle import Validity
 
 
@@ -204,26 +204,34 @@ class EngineHooks(EngineFills):
         except ModelError:
             return 0, paid
         credited = 0
+        credited = 0
         for i, legs in enumerate(receipt.legs):
-            layers = [
-                from_income[i] + legs.compartment * self.scale,
-                legs.reserve * self.scale,
-                legs.staked * self.scale,
-                legs.reinsurance * self.scale,
-            ]
-            # the claim was rounded up to a whole unit: what is too much is the market's income
-            excess = max(0, sum(layers) - deficits[i])
-            if excess:
-                last = max(k for k in range(4) if layers[k])
-                layers[last] -= excess
-                self._book_surcharge(markets[i], excess)
-            paid[i] = LayerPayments(*layers)
-            credited += sum(layers) - from_income[i]
+            paid[i] = self._book_legs(legs, from_income[i], markets[i], deficits[i])
+            credited += paid[i].total - from_income[i]
         if credited:
             self._add_collateral(account, credited)
         if receipt.reward_paid:
             self._add_collateral(keeper, receipt.reward_paid * self.scale)
         return receipt.event_id, paid
+
+    def _book_legs(self, legs: Legs, income: int, market: int, deficit: int) -> LayerPayments:
+        """What one market's deficit was paid, WAD.
+
+        The claim was rounded up to a whole unit; what the last leg paid above the deficit is income
+        of the market again.
+        """
+        amounts = [
+            income + legs.compartment * self.scale,
+            legs.reserve * self.scale,
+            legs.staked * self.scale,
+            legs.reinsurance * self.scale,
+        ]
+        surplus = sum(amounts) - deficit
+        if surplus > 0:
+            last = max(i for i, amount in enumerate(amounts) if amount)
+            amounts[last] -= surplus
+            self._book_surcharge(market, surplus)
+        return LayerPayments(*amounts)
 
     def _pay_from_income(self, account: bytes, market: int, deficit: int) -> int:
         stored = self.tables.markets.get(market)

@@ -58,8 +58,12 @@ def notional_up(
     return mul_div_up(missing, WAD, relief - cost)
 
 
-def step_base(notional: int, size: int, mark_price: int, max_step: int, min_base: int) -> int:
-    """Base of one step: not above `max_step` (whole quote), and never leaving dust."""
-    base = mul_div_up(min(notional, max_step * WAD), WAD, mark_price)
-    base = max(base, min_base)
+def base_up(notional: int, mark_price: int) -> int:
+    """Base that `notional` is worth at the mark, rounded up; all of it stays all of it."""
+    return notional if notional == EVERYTHING else mul_div_up(notional, WAD, mark_price)
+
+
+def step_base(enough: int, size: int, mark_price: int, max_step: int, min_base: int) -> int:
+    """Base of one step: `enough`, not above `max_step` (whole quote), and never leaving dust."""
+    base = max(min_base, min(enough, base_up(max_step * WAD, mark_price)))
     return size if base >= size or size - base < min_base else base

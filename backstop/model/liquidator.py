@@ -57,7 +57,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class StepTerms:
-    """Terms of one step, decided before anything moves. Fractions are WAD."""
+    """Terms of one step, decided before anything moves. Fractions are WAD.
+
+    `enough` is the base from which on the target health is restored.
+    """
 
     size: int
     mark_price: int
@@ -66,6 +69,8 @@ class StepTerms:
     discount: int
     surcharge: int
     reward: int
+    enough: int
+    flagged: bool
 
     @property
     def price(self) -> int:
@@ -145,6 +150,7 @@ class Liquidator:
             raise ModelError("LimitPrice", price, limit_price)
         surcharge = step.part(base, step.surcharge)
         self.engine.take_over(account, keeper, market, base, price, surcharge, 0)
+        self._set_clock(account, step, base)
         return base, price
 
     def liquidate_with_orders(
@@ -194,14 +200,15 @@ class Liquidator:
         return base
 
     def _plan(self, account: bytes, market: int, way: Way) -> StepTerms:
-        """Checks that the account is liquidatable and solvent, starts its clock, sets the terms."""
+        """Checks that the account is liquidatable and solvent, and sets the terms."""
         s = self.engine.touch(account)
         _require_liquidatable(account, s)
         if s.equity < DUST_EQUITY:
             raise ModelError("Bankrupt", account, s.equity)
         p = _find(account, market, s)
         terms, min_base = self.engine.liquidation_terms(market)
-        self._check_clock(account, s.flagged_at, way, terms.deleverage_delay)
+        if way is Way.DELEVERAGE:
+            self._check_delay(account, s.flagged_at, terms.deleverage_delay)
         elapsed = self._now - s.flagged_at if s.flagged_at else 0
         discount, surcharge, reward = _split_budget(way, terms, s, p, elapsed)
         notional = liquidation_math.notional_up(
@@ -212,19 +219,33 @@ class Liquidator:
             terms.target_health_ppm,
             discount + surcharge + reward,
         )
+        enough = liquidation_math.base_up(notional, p.mark_price)
         base = liquidation_math.step_base(
-            notional, abs(p.size), p.mark_price, terms.max_step, min_base
+            enough, abs(p.size), p.mark_price, terms.max_step, min_base
         )
-        return StepTerms(p.size, p.mark_price, base, min_base, discount, surcharge, reward)
+        return StepTerms(
+            size=p.size,
+            mark_price=p.mark_price,
+            base=base,
+            min_base=min_base,
+            discount=discount,
+            surcharge=surcharge,
+            reward=reward,
+            enough=enough,
+            flagged=s.flagged_at != 0,
+        )
 
-    def _check_clock(self, account: bytes, flagged_at: int, way: Way, delay: int) -> None:
-        """The clock starts with the first attempt; deleveraging has to wait for it."""
-        if way is Way.DELEVERAGE:
-            earliest = (flagged_at or self._now) + delay
-            if self._now < earliest or flagged_at == 0:
-                raise ModelError("TooEarly", account, earliest)
-        elif flagged_at == 0:
-            self.engine.set_flag(account, True)
+    def _check_delay(self, account: bytes, flagged_at: int, delay: int) -> None:
+        """Deleveraging has to wait until others had their time."""
+        earliest = (flagged_at or self._now) + delay
+        if flagged_at == 0 or self._now < earliest:
+            raise ModelError("TooEarly", account, earliest)
+
+    def _set_clock(self, account: bytes, step: StepTerms, base: int) -> None:
+        """The clock stops when a step restored the target health; else it runs from now on."""
+        restored = base >= step.enough
+        if restored == step.flagged:
+            self.engine.set_flag(account, not restored)
 
     def _charge(
         self, account: bytes, keeper: bytes, market: int, step: StepTerms, base: int
@@ -233,6 +254,7 @@ class Liquidator:
         surcharge = step.part(base, step.surcharge)
         reward = step.part(base, step.reward)
         self.engine.charge_liquidation(account, keeper, market, surcharge, reward)
+        self._set_clock(account, step, base)
 
     # ------------------------------------------------------------------ bankrupt accounts
 
