@@ -2,13 +2,16 @@
 
 All fractions are of notional. The formulas (docs/risk/parameters.md has a worked example):
 
-    step          worst price step between two checks: the oracle's cap if there is one, else the
+    step          worst price step between two checks: the mark's cap if there is one, else the
                   99.99 % tail quantile of the dearer side
     surcharge     base = loading * price of cover at the maintenance leverage, under a ceiling
-    mmf           (step + funding + (1 + step)(surcharge at the curve's cap + reward))(1 + safety)
+    mmf           (step + funding + (1 + step) * (surcharge at the curve's cap + discount + reward))
+                  * (1 + safety)
     imf           max(mmf + 99 % loss of one warning period, ratio * mmf)
     oi cap        min(depth: notional closable in the stressed book inside the impact budget,
                       fund: notional whose stressed deficit one market may cost the fund)
+    oi slope      stressed impact of liquidating the design share at the cap, over mmf
+    size scale    notional whose linear size margin equals its own stressed impact
     draw limits   shares of the fund, and the stressed deficit at the open-interest cap
 
 The factor (1 + step) is not in the usual statement of the envelope: a short's notional *grows* in
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 from .arrays import check_level, check_nonnegative, check_positive
@@ -28,16 +32,18 @@ from .impact import quantity_within_impact, square_root_impact, stress_coefficie
 from .surcharge import base_rate
 from .tails import GpdTail, simple_loss
 
+FUNDING_PERIOD = 8 * 3600.0
+
 # --------------------------------------------------------------------------------------------
 # envelope
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The listing condition: step + funding + surcharge + reward <= mmf.
+    """The listing condition: step + funding + surcharge + reward + discount <= mmf.
 
     slack: mmf less the sum; short_slack: the same with fees on the notional after the step,
-    (1 + step)(surcharge + reward), which binds for shorts.
+    (1 + step)(surcharge + reward + discount), which binds for shorts.
     """
 
     mmf: float
@@ -45,17 +51,22 @@ class Envelope:
     funding: float
     surcharge: float
     reward: float
+    discount: float = 0.0
+
+    @property
+    def fees(self) -> float:
+        """What a liquidation charges the account: surcharge, keeper's reward and discount."""
+        return self.surcharge + self.reward + self.discount
 
     @property
     def slack(self) -> float:
-        """Mmf - step - funding - surcharge - reward; negative: the market cannot be listed."""
-        return self.mmf - self.step - self.funding - self.surcharge - self.reward
+        """What mmf leaves of step, funding and fees; negative: the market cannot be listed."""
+        return self.mmf - self.step - self.funding - self.fees
 
     @property
     def short_slack(self) -> float:
         """Slack for a short, whose notional grows by the step before fees are charged."""
-        fees = (1.0 + self.step) * (self.surcharge + self.reward)
-        return self.mmf - self.step - self.funding - fees
+        return self.mmf - self.step - self.funding - (1.0 + self.step) * self.fees
 
     @property
     def holds(self) -> bool:
@@ -64,21 +75,28 @@ class Envelope:
 
 
 def check_envelope(
-    mmf: float, step: float, funding: float, surcharge: float, reward: float
+    mmf: float,
+    step: float,
+    funding: float,
+    surcharge: float,
+    reward: float,
+    discount: float = 0.0,
 ) -> Envelope:
     """The envelope as numbers; raises EnvelopeViolated naming the missing margin."""
-    for name, value in (
-        ("step", step),
-        ("funding", funding),
-        ("surcharge", surcharge),
-        ("reward", reward),
-    ):
+    parts = {
+        "step": step,
+        "funding": funding,
+        "surcharge": surcharge,
+        "reward": reward,
+        "discount": discount,
+    }
+    for name, value in parts.items():
         check_nonnegative(value, name)
-    envelope = Envelope(check_positive(mmf, "mmf"), step, funding, surcharge, reward)
+    envelope = Envelope(check_positive(mmf, "mmf"), **parts)
     if not envelope.holds:
         raise EnvelopeViolated(
             f"mmf {mmf:.4%} is {-envelope.short_slack:.4%} short of step {step:.4%} + funding "
-            f"{funding:.4%} + fees {surcharge + reward:.4%}.",
+            f"{funding:.4%} + fees {envelope.fees:.4%}.",
             f"raise mmf to {mmf - envelope.short_slack:.4%}, or lower the oracle's step or fees.",
         )
     return envelope
@@ -107,28 +125,35 @@ class MarketData:
 class Policy:
     """What the operator chooses.
 
-    fund: usable capital in money. step_level, warning_level: per bar of the tails, so the bars
-    should be as long as the market may go unchecked; oracle_step: largest step the oracle passes
-    between two checks, replacing the tail quantile. funding_cap_per_hour, reward,
-    surcharge_ceiling: of notional; surcharge_cap: top of the curve; impact_budget: of the
-    maintenance margin; liquidated_share: of open interest in the design shock; claim_share and
-    market_share: of the fund, per claim and per market and window.
+    fund: usable capital in money.
+    check_seconds: longest time keepers need between two looks at an account; step: largest move of
+    the mark in that time (speed limit * time), None: the tail's quantile at step_level per bar,
+    which is careful when the bars are longer than check_seconds.
+    warning_level: per bar, sets the distance from initial to maintenance margin.
+    funding_clamp: largest premium, paid every 8 hours; reward, discount: keeper's, of notional;
+    surcharge_cap: top of the curve; surcharge_ceiling: of its base; loading: on the fair premium.
+    impact_budget: of the maintenance margin; liquidated_share: of open interest in the design
+    shock; largest_account: of the open-interest cap.
+    claim_share, market_share: of the fund, per claim and per market and window.
     """
 
     fund: float
-    oracle_step: float | None = None
+    check_seconds: float = 12.0
+    step: float | None = None
     step_level: float = 0.9999
     warning_level: float = 0.99
-    funding_cap_per_hour: float = 0.0005
-    reward: float = 0.002
+    funding_clamp: float = 0.01
+    reward: float = 0.000175
+    discount: float = 0.01
     surcharge_cap: float = 4.0
-    surcharge_ceiling: float = 0.005
+    surcharge_ceiling: float = 0.0025
     loading: float = 1.5
     safety: float = 0.10
     im_over_mm: float = 1.5
     close_out_hours: float = 4.0
     impact_budget: float = 0.5
     liquidated_share: float = 0.20
+    largest_account: float = 0.05
     claim_share: float = 0.10
     market_share: float = 0.25
 
@@ -137,7 +162,9 @@ class Policy:
 class MarketParameters:
     """Recommendation for one market. Fractions of notional; caps and limits in money.
 
-    oi_binding says whether depth or the fund limits the open interest. envelope is checked.
+    oi_binding: whether depth or the fund limits the open interest; oi_slope: growth of the margin
+    fractions at the cap; size_scale: notional at which an account's own size doubles them;
+    stressed_loss: deficit per liquidated notional in the 99.9 % tail. envelope is checked.
     """
 
     market: str
@@ -146,15 +173,45 @@ class MarketParameters:
     max_leverage: float
     oi_cap: float
     oi_binding: str
+    oi_slope: float
+    size_scale: float
     claim_limit: float
     window_limit: float
     surcharge_base: float
     stressed_loss: float
+    mark_speed: float
     envelope: Envelope
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for YAML or JSON."""
         return asdict(self)
+
+    def deployment_fields(self, price: float, policy: Policy) -> dict[str, Any]:
+        """The fields of a deployment file's market that follow from this, as it writes them.
+
+        price: quote per base unit, turns the cap into base units. Percentages have four decimals
+        (1e-6), margins, surcharge and speed rounded up, caps down.
+        """
+        cap = Decimal(self.oi_cap) / Decimal(check_positive(price, "price"))
+        return {
+            "name": self.market,
+            "open_interest_cap": _number(_significant(cap)),
+            "margin": {
+                "initial": _percent(self.initial_fraction),
+                "maintenance": _percent(self.maintenance_fraction),
+                "size_scale": int(self.size_scale),
+                "open_interest_slope": _percent(self.oi_slope),
+            },
+            "mark": {"speed": f"{_percent(self.mark_speed, 7)}/s"},
+            "funding_clamp": _percent(policy.funding_clamp),
+            "liquidation": {
+                "max_discount": _percent(policy.discount),
+                "surcharge": _percent(self.surcharge_base),
+                "reward": _percent(policy.reward),
+                "check_interval": f"{policy.check_seconds:g}s",
+            },
+            "fund": {"per_window": math.floor(self.window_limit + 1e-6)},
+        }
 
 
 # --------------------------------------------------------------------------------------------
@@ -164,26 +221,23 @@ class MarketParameters:
 def recommend(data: MarketData, policy: Policy) -> MarketParameters:
     """Parameters for one market; BadInput without tails, BelowThreshold if a level is too low."""
     long_tail, short_tail = _tails(data.risk)
-    hours = data.risk.tail_hours
-    step = policy.oracle_step
+    step = policy.step
     if step is None:
         step = _both_sides(long_tail, short_tail, check_level(policy.step_level, "step_level"))
-    funding = policy.funding_cap_per_hour * hours
-    bare = step + funding + (1.0 + step) * policy.reward
+    funding = policy.funding_clamp * policy.check_seconds / FUNDING_PERIOD
+    bare = step + funding + (1.0 + step) * (policy.reward + policy.discount)
     base = _surcharge_base(data.risk, policy, bare)
     charged = base * policy.surcharge_cap
     mmf = _round_up((bare + (1.0 + step) * charged) * (1.0 + policy.safety))
-    warning = _both_sides(long_tail, short_tail, policy.warning_level)
-    imf = min(_round_up(max(mmf + warning, policy.im_over_mm * mmf)), 1.0)
     if mmf >= 1:
         raise BadInput(
             f"{data.risk.name}: the maintenance margin would be {mmf:.0%} of notional.",
             "check prices more often (shorter bars), or do not list the market.",
         )
-    envelope = check_envelope(mmf, step, funding, charged, policy.reward)
+    warning = _both_sides(long_tail, short_tail, policy.warning_level)
+    imf = min(_round_up(max(mmf + warning, policy.im_over_mm * mmf)), 1.0)
     stressed = stressed_loss(long_tail, short_tail, mmf)
-    by_depth = depth_cap(data, policy, mmf)
-    by_fund = _fund_cap(policy, stressed)
+    by_depth, by_fund = depth_cap(data, policy, mmf), _fund_cap(policy, stressed)
     cap = min(by_depth, by_fund)
     window = min(policy.market_share * policy.fund, cap * policy.liquidated_share * stressed)
     return MarketParameters(
@@ -193,11 +247,14 @@ def recommend(data: MarketData, policy: Policy) -> MarketParameters:
         max_leverage=1.0 / imf,
         oi_cap=cap,
         oi_binding="depth" if by_depth <= by_fund else "fund",
+        oi_slope=_stressed_impact(data, cap * policy.liquidated_share) / mmf,
+        size_scale=size_scale(data, mmf, cap * policy.largest_account),
         claim_limit=min(policy.claim_share * policy.fund, window),
         window_limit=window,
         surcharge_base=base,
         stressed_loss=stressed,
-        envelope=envelope,
+        mark_speed=step / policy.check_seconds,
+        envelope=check_envelope(mmf, step, funding, charged, policy.reward, policy.discount),
     )
 
 
@@ -230,16 +287,29 @@ def depth_cap(data: MarketData, policy: Policy, mmf: float) -> float:
     return quantity / policy.liquidated_share
 
 
-def margin_for_size(data: MarketData, policy: Policy, mmf: float, notional: float) -> float:
-    """Maintenance fraction of one account with `notional`: base plus its own stressed impact.
+def margin_for_size(data: MarketData, mmf: float, notional: float) -> float:
+    """Maintenance fraction an account with `notional` should have: mmf plus its own exit.
 
     mmf + (2/3) Y_stress sigma sqrt(notional/ADV): the average price of a square-root impact is two
-    thirds of its end point. Convex in money (notional * fraction), so splitting pays nothing but
-    what smaller positions truly cost less.
+    thirds of its end point. Convex in money (notional * fraction): splitting pays nothing but what
+    smaller positions truly cost less.
     """
+    return mmf + 2.0 / 3.0 * _stressed_impact(data, notional)
+
+
+def size_scale(data: MarketData, mmf: float, notional: float) -> float:
+    """Scale S at which the linear rule mmf (1 + n/S) equals `margin_for_size` at `notional`.
+
+    Larger accounts then pay more than their square-root impact, smaller ones less.
+    """
+    check_positive(notional, "notional")
+    extra = margin_for_size(data, mmf, notional) - mmf
+    return mmf * notional / extra
+
+
+def _stressed_impact(data: MarketData, notional: float) -> float:
     stress = stress_coefficient(data.impact, data.depth_ratio)
-    impact = square_root_impact(notional, data.daily_volume, data.daily_sigma, stress)
-    return mmf + 2.0 / 3.0 * impact
+    return square_root_impact(notional, data.daily_volume, data.daily_sigma, stress)
 
 
 def _surcharge_base(risk: MarketRisk, policy: Policy, equity: float) -> float:
@@ -279,3 +349,24 @@ def _both_sides(long_tail: GpdTail, short_tail: GpdTail, level: float) -> float:
 def _round_up(fraction: float) -> float:
     """To whole basis points, upwards."""
     return math.ceil(fraction * 1e4 - 1e-9) / 1e4
+
+
+def _percent(fraction: float, decimals: int = 4) -> str:
+    """A fraction as a percentage with at most `decimals` decimals, rounded up."""
+    value = (Decimal(repr(fraction)) * 100).quantize(Decimal(1).scaleb(-decimals), ROUND_UP)
+    return f"{_plain(value)}%"
+
+
+def _significant(value: Decimal, digits: int = 4) -> Decimal:
+    """The value cut to `digits` significant digits."""
+    return value.quantize(Decimal(1).scaleb(value.adjusted() - digits + 1), ROUND_DOWN)
+
+
+def _number(value: Decimal) -> int | str:
+    """A whole number as such, others as text: floats would not be exact."""
+    return int(value) if value == value.to_integral_value() else _plain(value)
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

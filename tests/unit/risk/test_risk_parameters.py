@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings, strategies as st
 
 from backstop.risk.cover import MarketRisk
@@ -19,6 +21,7 @@ from backstop.risk.parameters import (
     depth_cap,
     margin_for_size,
     recommend,
+    size_scale,
     stressed_loss,
 )
 from backstop.risk.tails import GpdTail, fit_tail, long_log_losses, short_losses, simple_loss
@@ -119,19 +122,19 @@ def test_depth_cap_is_where_the_stressed_impact_eats_its_budget():
 
 
 def test_small_funds_bind():
-    result = recommend(_market(daily_volume=1e13), replace(POLICY, fund=1e5, oracle_step=0.01))
+    result = recommend(_market(daily_volume=1e13), replace(POLICY, fund=1e5, step=0.01))
     assert result.oi_binding == "fund"
     loss = result.oi_cap * POLICY.liquidated_share * result.stressed_loss
     assert loss == pytest.approx(0.25 * 1e5)
     assert result.window_limit == pytest.approx(0.25 * 1e5)
 
 
-def test_oracle_step_replaces_the_tail():
-    result = recommend(_market(), replace(POLICY, oracle_step=0.02))
+def test_the_marks_cap_replaces_the_tail():
+    result = recommend(_market(), replace(POLICY, step=0.02))
     assert result.envelope.step == 0.02
     assert (
         result.maintenance_fraction
-        < recommend(_market(), replace(POLICY, oracle_step=0.03)).maintenance_fraction
+        < recommend(_market(), replace(POLICY, step=0.03)).maintenance_fraction
     )
 
 
@@ -161,27 +164,86 @@ def test_stressed_loss_matches_simulation():
 def test_size_margin_is_convex_in_money(notional, share):
     """Two accounts never need more margin together than one account with both positions."""
     data = _market()
-    whole = notional * margin_for_size(data, POLICY, 0.05, notional)
+    whole = notional * margin_for_size(data, 0.05, notional)
     parts = [share * notional, (1 - share) * notional]
-    assert sum(n * margin_for_size(data, POLICY, 0.05, n) for n in parts) <= whole * (1 + 1e-12)
-    assert margin_for_size(data, POLICY, 0.05, 0.0) == 0.05
+    assert sum(n * margin_for_size(data, 0.05, n) for n in parts) <= whole * (1 + 1e-12)
+    assert margin_for_size(data, 0.05, 0.0) == 0.05
 
 
-def test_recommendation_from_measured_prices(btc_hourly):
-    """BTC hourly 2020-2024 with a 5 % oracle step: about 6 % maintenance and 11x."""
-    down = long_log_losses(btc_hourly[:, 0], btc_hourly[:, 2])
-    up = short_losses(btc_hourly[:, 0], btc_hourly[:, 1])
+def _measured(bars) -> MarketData:
+    down = long_log_losses(bars[:, 0], bars[:, 2])
+    up = short_losses(bars[:, 0], bars[:, 1])
     risk = MarketRisk(
         "BTC", 0.65, JumpDiffusion(0.65, 12, -0.08, 0.06),
         fit_tail(down, float(np.quantile(down, 0.99))), fit_tail(up, float(np.quantile(up, 0.99))),
     )  # fmt: skip
-    result = recommend(
-        MarketData(risk, 0.034, 2e10, 0.0055, 0.8), replace(POLICY, oracle_step=0.05)
-    )
-    assert result.maintenance_fraction == pytest.approx(0.06, abs=0.002)
-    assert result.max_leverage == pytest.approx(11, abs=0.5)
-    free = recommend(MarketData(risk, 0.034, 2e10, 0.0055, 0.8), POLICY)
+    return MarketData(risk, 0.034, 2e10, 0.0055, 0.8)
+
+
+def test_recommendation_from_measured_prices(btc_hourly):
+    """BTC 2020-2024, mark held to 5 % between two looks: 6.85 % maintenance, just under 10x."""
+    result = recommend(_measured(btc_hourly), replace(POLICY, step=0.05))
+    assert result.maintenance_fraction == pytest.approx(0.0685)
+    assert result.max_leverage == pytest.approx(9.73, abs=0.01)
+    free = recommend(_measured(btc_hourly), POLICY)
     assert free.envelope.step == pytest.approx(0.1751, abs=1e-4)
+
+
+# -- what a deployment file says -----------------------------------------------------------------
+
+
+def test_size_scale_meets_the_impact_at_the_largest_account():
+    result = recommend(_market(), POLICY)
+    largest = POLICY.largest_account * result.oi_cap
+    linear = result.maintenance_fraction * (1 + largest / result.size_scale)
+    assert linear == pytest.approx(margin_for_size(_market(), result.maintenance_fraction, largest))
+    assert size_scale(_market(), 0.05, 4e6) == pytest.approx(2 * size_scale(_market(), 0.05, 1e6))
+
+
+def test_slope_pays_for_the_impact_at_the_cap():
+    """Where depth binds, the slope is the impact budget; where the fund binds, less is needed."""
+    assert recommend(_market(), POLICY).oi_slope == pytest.approx(POLICY.impact_budget)
+    poor = recommend(_market(), replace(POLICY, fund=1e5, step=0.02))
+    assert poor.oi_binding == "fund" and 0 < poor.oi_slope < POLICY.impact_budget
+
+
+def test_deployment_fields_round_against_risk():
+    result = replace(
+        recommend(_market(), POLICY), oi_cap=123_456_789.0, initial_fraction=0.10000001,
+        maintenance_fraction=0.05, surcharge_base=0.00012345678, mark_speed=0.0015, oi_slope=0.5,
+        window_limit=4_999_999.9999999, size_scale=2.5e7,
+    )  # fmt: skip
+    fields = result.deployment_fields(60_000.0, POLICY)
+    assert fields["open_interest_cap"] == 2057
+    assert fields["margin"] == {
+        "initial": "10.0001%", "maintenance": "5%",
+        "size_scale": 25_000_000, "open_interest_slope": "50%",
+    }  # fmt: skip
+    assert fields["liquidation"]["surcharge"] == "0.0124%"
+    assert fields["liquidation"]["check_interval"] == "12s"
+    assert fields["mark"]["speed"] == "0.15%/s"
+    assert fields["fund"]["per_window"] == 5_000_000
+    small = replace(result, oi_cap=1234.5678).deployment_fields(1000.0, POLICY)
+    assert small["open_interest_cap"] == "1.234"
+
+
+def test_deployment_fields_have_the_names_of_the_parameter_file():
+    """Every field written exists in the repository's own deployment file."""
+    path = Path(__file__).resolve().parents[3] / "parameters" / "local.yaml"
+    if not path.exists():
+        pytest.skip("no parameters/local.yaml in this tree")
+    market = yaml.safe_load(path.read_text())["markets"][0]
+    fields = recommend(_market(), POLICY).deployment_fields(60_000.0, POLICY)
+    for name, value in fields.items():
+        assert name in market
+        if isinstance(value, dict):
+            assert set(value) <= set(market[name]), name
+
+
+def test_keepers_discount_is_part_of_the_envelope():
+    with pytest.raises(EnvelopeViolated, match="fees 1"):
+        check_envelope(0.05, 0.04, 0.0, 0.001, 0.0, discount=0.0101)
+    assert check_envelope(0.05, 0.04, 0.0, 0.0, 0.0, discount=0.009).fees == 0.009
 
 
 # -- refusals ------------------------------------------------------------------------------------

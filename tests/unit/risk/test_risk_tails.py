@@ -17,7 +17,7 @@ from backstop.risk.errors import (
     InfiniteMean,
     TooFewTailPoints,
 )
-from backstop.risk.gpd import fit_gpd, loglik
+from backstop.risk.gpd import cdf, fit_gpd, loglik
 from backstop.risk.tails import (
     GpdTail,
     fit_tail,
@@ -201,6 +201,24 @@ def test_no_grid_point_beats_the_maximiser(shape, scale, seed):
     ]
     assert max(grid) <= best + 1e-9
     assert best == pytest.approx(loglik(best_shape, best_scale, excesses))
+
+
+@pytest.mark.parametrize("shape", [-0.3, 0.0, 0.4, 1.5])
+def test_likelihood_and_distribution_agree_with_scipy(shape):
+    law = stats.genpareto(shape, scale=2.5)
+    excesses = np.array([0.1, 1.0, 4.0, 6.0])
+    assert loglik(shape, 2.5, excesses) == pytest.approx(law.logpdf(excesses).sum(), rel=1e-12)
+    assert cdf(shape, 2.5, excesses) == pytest.approx(law.cdf(excesses), rel=1e-9)
+    assert loglik(shape, 0.0, excesses) == loglik(-0.5, 2.0, excesses) == -math.inf
+
+
+def test_exponential_data_have_the_mean_as_scale():
+    """Shape exactly 0 is where the profile passes through theta = 0, not a special case."""
+    excesses = -np.log1p(-(np.arange(2000) + 0.5) / 2000)
+    shape, scale, value = fit_gpd(excesses)
+    assert shape == pytest.approx(0.0, abs=0.01)
+    assert scale == pytest.approx(1.0, abs=0.01)
+    assert value >= loglik(0.0, float(excesses.mean()), excesses)
 
 
 @pytest.mark.parametrize("shape", [-0.2, 0.0, 0.25, 0.6])
