@@ -41,6 +41,10 @@ interface IInsuranceFund {
     event ClaimantSet(address indexed claimant, ClaimantLimits limits);
     event ClaimantMarketSet(address indexed claimant, uint256 indexed market, MarketLimits limits);
     event IncomeReceived(address indexed claimant, uint256 indexed market, uint256 toCompartment, uint256 toReserve);
+    /// @notice The stakers' part of a market's income; `IncomeReceived` tells where the rest went.
+    event StakerIncome(address indexed claimant, uint256 indexed market, uint256 assets);
+    event StakersFunded(address indexed from, uint256 assets);
+    event StakerShareSet(uint256 ppm);
     event CompartmentFunded(address indexed claimant, uint256 indexed market, address indexed from, uint256 assets);
     event ReserveFunded(address indexed from, uint256 assets);
     event ReserveReleased(address indexed to, uint256 assets);
@@ -61,6 +65,8 @@ interface IInsuranceFund {
 
     error NotClaimant(address caller);
     error NotSelf(address caller);
+    error NotTranche(address caller);
+    error NoShortfall(address claimant, uint256 market);
     error ZeroAmount();
     error ZeroAddress();
     error UnsupportedAsset(address asset, string reason);
@@ -95,7 +101,23 @@ interface IInsuranceFund {
     /// @notice Anybody may strengthen the operator's reserve (layer 2).
     function fundReserve(uint256 assets) external;
 
+    /// @notice Anybody may add to the stakers' income; it reaches them over the following days.
+    function fundStakers(uint256 assets) external;
+
+    /// @notice Anybody may show that a claimant has losses nobody has paid: open exits do not mature for a while. Bounded
+    /// for every exit, and slashing goes on meanwhile.
+    function reportShortfall(address claimant, uint256 market) external;
+
+    /// @notice Pays a matured request; only the staked tranche.
+    function payStaker(address to, uint256 assets) external;
+
     // ------------------------------------------------------------------ roles
+
+    /// @notice Sets the stakers' share of all income, in 1e-6.
+    function setStakerShare(uint256 ppm) external;
+
+    /// @notice Keeps open exits from maturing for a while, as after a halt of the oracle.
+    function holdMaturity() external;
 
     /// @notice Registers a claimant or changes its limits in any direction. What it has drawn stays drawn.
     function setClaimant(address claimant, ClaimantLimits calldata limits) external;
@@ -132,7 +154,13 @@ interface IInsuranceFund {
     /// @notice What layer 2 is meant to hold; the gap is what the operator owes it.
     function reserveTarget() external view returns (uint256 assets);
 
-    /// @notice All the capital the ledger knows of (a donation by plain transfer is not capital).
+    /// @notice Layer 3, a contract of its own.
+    function stakedTranche() external view returns (address);
+
+    /// @notice The stakers' share of all income, in 1e-6.
+    function stakerShare() external view returns (uint256 ppm);
+
+    /// @notice All the capital a deficit can be paid from (a donation by plain transfer is not capital).
     function totalCapital() external view returns (uint256 assets);
 
     /// @notice What a claim of this size would be paid now, layer by layer. Same arithmetic as `cover`.

@@ -38,6 +38,7 @@ class FundWorld:
 
     Attributes:
         owner: deployer and admin of the AccessManager.
+        tranche: layer 3, deployed by the fund's constructor.
         engine: a member of the lock; stands for the margin engine.
         liquidator: another member, which calls the engine while it holds the lock.
     """
@@ -48,6 +49,7 @@ class FundWorld:
     manager: Contract
     lock: Contract
     fund: Contract
+    tranche: Contract
     engine: Contract
     liquidator: Contract
 
@@ -55,6 +57,7 @@ class FundWorld:
         """Mints tokens and approves the fund for all of them."""
         self.token.mint(who, assets, sender=self.owner)
         self.token.approve(self.fund.address, MAX_UINT256, sender=who)
+        self.token.approve(self.tranche.address, MAX_UINT256, sender=who)
 
     def in_liquidation(self, function: str, *args: Any) -> bytes:
         """Calldata for the liquidator: it takes the lock, the engine calls the fund."""
@@ -91,14 +94,17 @@ def deploy_fund(
     manager = deploy("MockAccessManager", owner)
     nonce = int(client.rpc("eth_getTransactionCount", owner, "latest"), 16)
     fund, engine, liquidator = (created_address(owner, nonce + i) for i in (1, 2, 3))
-    lock = deploy("SharedLock", [engine, ZERO_ADDRESS, liquidator, fund, ZERO_ADDRESS])
+    tranche = created_address(fund, 1)
+    lock = deploy("SharedLock", [engine, ZERO_ADDRESS, liquidator, fund, tranche])
+    deployed = deploy("InsuranceFund", token.address, lock.address, manager.address)
     return FundWorld(
         client=client,
         owner=owner,
         token=token,
         manager=manager,
         lock=lock,
-        fund=deploy("InsuranceFund", token.address, lock.address, manager.address),
+        fund=deployed,
+        tranche=Contract(client, tranche, artifact("StakedTranche")),
         engine=deploy("MockLockMember", lock.address),
         liquidator=deploy("MockLockMember", lock.address),
     )

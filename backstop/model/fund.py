@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .errors import ModelError
+from .staking import StakedTranche
 
 MAX_UINT104 = 2**104 - 1
 MAX_UINT112 = 2**112 - 1
+PPM = 1_000_000
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
@@ -134,7 +136,9 @@ class Receipt:
 class _Draw:
     room: int
     reserve: int
+    staked: int
     from_compartments: int = 0
+    from_staked: int = 0
     shared: int = 0
 
 
@@ -148,6 +152,8 @@ class InsuranceFund:
     compartments: int = 0
     reserve_target: int = 0
     events: int = 0
+    staker_share_ppm: int = 0
+    staking: StakedTranche = field(default_factory=StakedTranche)
 
     # ------------------------------------------------------------------ roles
 
@@ -201,6 +207,12 @@ class InsuranceFund:
         """Says what layer 2 is meant to hold."""
         self.reserve_target = target
 
+    def set_staker_share(self, ppm: int) -> None:
+        """Sets the stakers' share of all income."""
+        if ppm > PPM:
+            raise ModelError("InvalidLimits", "stakerShare")
+        self.staker_share_ppm = ppm
+
     def release_reserve(self, to: str, assets: int) -> None:
         """Pays out what the reserve holds above its target."""
         if to == ZERO_ADDRESS:
@@ -233,11 +245,24 @@ class InsuranceFund:
         self._market(claimant, market).balance += assets
         self.compartments += assets
 
-    def receive_income(self, claimant: str, market: int, assets: int) -> tuple[int, int]:
-        """Fills the compartment up to its cap, the rest goes to the reserve; returns both parts."""
+    def fund_stakers(self, assets: int, now: int) -> None:
+        """Anybody adds to the stakers' income."""
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        self.staking.add_income(assets, now)
+
+    def receive_income(
+        self, claimant: str, market: int, assets: int, now: int = 0
+    ) -> tuple[int, int]:
+        """Splits income: stakers' share, compartment up to its cap, reserve; returns the last two.
+
+        `now` matters only if the stakers have a share.
+        """
         self._registered(claimant)
         if assets == 0:
             raise ModelError("ZeroAmount")
+        to_stakers = assets * self.staker_share_ppm // PPM
+        assets -= to_stakers
         to_compartment = min(assets, self.market(claimant, market).compartment_room)
         to_reserve = assets - to_compartment
         if to_compartment:
@@ -248,6 +273,8 @@ class InsuranceFund:
             self._market(claimant, market).balance += to_compartment
         self.compartments += to_compartment
         self.reserve += to_reserve
+        if to_stakers:
+            self.staking.add_income(to_stakers, now)
         return to_compartment, to_reserve
 
     # ------------------------------------------------------------------ waterfall
@@ -277,6 +304,7 @@ class InsuranceFund:
         paid_reward = 0
         if reward and claims:
             market = claims[0][0]
+            draw.staked = 0  # stakers underwrite deficits, not fees
             leg = self._draw_down(draw, claimant, market, reward, now, balances, shared)
             paid_reward = leg.total
         if not payable and draw.from_compartments + draw.shared:
@@ -306,7 +334,7 @@ class InsuranceFund:
 
     @property
     def total_capital(self) -> int:
-        """All the capital the ledger knows of."""
+        """Compartments and reserve; the stake is `staking.slashable(now)` on top."""
         return self.reserve + self.compartments
 
     # ------------------------------------------------------------------ inside
@@ -332,7 +360,8 @@ class InsuranceFund:
 
     def _open(self, claimant: str, now: int) -> _Draw:
         c = self.claimant(claimant)
-        return _Draw(room=min(c.limits.per_claim, c.room(now)), reserve=self.reserve)
+        room = min(c.limits.per_claim, c.room(now))
+        return _Draw(room=room, reserve=self.reserve, staked=self.staking.slashable(now))
 
     def _draw_down(
         self,
@@ -355,7 +384,10 @@ class InsuranceFund:
         allowed = min(wanted - compartment, draw.room, market_room)
         reserve = min(allowed, draw.reserve)
         draw.reserve -= reserve
-        legs = Legs(compartment, reserve)
+        staked = min(allowed - reserve, draw.staked)
+        draw.staked -= staked
+        draw.from_staked += staked
+        legs = Legs(compartment, reserve, staked)
         draw.room -= legs.shared
         draw.shared += legs.shared
         shared[market] = shared.get(market, 0) + legs.shared
@@ -381,6 +413,8 @@ class InsuranceFund:
         if draw.shared:
             c.bucket.fill(draw.shared, limits.per_window, limits.window, now)
         self.reserve = draw.reserve
+        if draw.from_staked:
+            self.reserve += self.staking.slash(draw.from_staked, now).rest
         self.compartments -= draw.from_compartments
         self.events += 1
 

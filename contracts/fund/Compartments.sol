@@ -2,15 +2,17 @@
 pragma solidity ^0.8.30;
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
-import {Reserve} from "./Reserve.sol";
+import {Staking} from "./Staking.sol";
 
 /// @title Layer 1: what a market earned is spent on that market first, and on no other
-/// @notice Income fills the market's compartment up to its cap; the rest strengthens the operator's reserve. Invariant
+/// @notice Of a market's income the stakers get their share, the rest fills the market's compartment up to its cap, and
+/// what is left strengthens the operator's reserve. Invariant
 /// COMPARTMENT_ISOLATION: only claims of the same claimant and market lower a compartment.
-abstract contract Compartments is Reserve {
+abstract contract Compartments is Staking {
     /// @inheritdoc IInsuranceFund
     function receiveIncome(uint256 market, uint256 assets) external lockedOrNested {
         _pull(msg.sender, assets);
+        assets -= _shareWithStakers(msg.sender, market, assets);
         // toCompartment = min(assets, max(0, cap - balance))
         uint256 room = _compartmentRoom(msg.sender, market);
         uint256 toCompartment = assets < room ? assets : room;

@@ -7,7 +7,9 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {ISharedLock} from "../../interfaces/ISharedLock.sol";
+import {IStakedTranche} from "../../interfaces/IStakedTranche.sol";
 import {Guarded} from "../Guarded.sol";
+import {StakedTranche} from "./StakedTranche.sol";
 
 /// @title The fund's ledger and its boundary to the token
 /// @notice Every unit of capital is an entry here; what the token contract says is looked at only to measure a payment
@@ -52,6 +54,8 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     }
 
     IERC20 internal immutable ASSET;
+    /// @dev Layer 3: a ledger of its own beside this one, deployed by this constructor; its tokens are here.
+    IStakedTranche internal immutable TRANCHE;
 
     mapping(address claimant => Claimant) internal _claimants;
     mapping(address claimant => mapping(uint256 market => Market)) internal _markets;
@@ -61,7 +65,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     /// @dev The claimant that is being served, see `lockedOrNested`.
     address internal transient _serving;
 
-    constructor(IERC20 asset_) {
+    constructor(IERC20 asset_, ISharedLock lock_, address authority_) {
         if (address(asset_).code.length == 0) revert UnsupportedAsset(address(asset_), "no code");
         try IERC20Metadata(address(asset_)).decimals() returns (uint8 decimals) {
             if (decimals < 6 || decimals > 18) revert UnsupportedAsset(address(asset_), "decimals");
@@ -69,6 +73,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
             revert UnsupportedAsset(address(asset_), "decimals");
         }
         ASSET = asset_;
+        TRANCHE = new StakedTranche(asset_, lock_, authority_);
     }
 
     /// @notice For what a claimant calls, `cover` and `receiveIncome`: free lock, or a lock that another contract of the
@@ -76,9 +81,9 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     /// @dev Our engine calls in the middle of a liquidation, when the liquidator holds the shared lock; a foreign
     /// claimant calls out of the blue. In the first case the lock cannot be taken again, and need not be: only
     /// contracts of the deployment can hold it, none of the fund's state is half-written unless the fund itself is
-    /// running, and that is what the two conditions exclude: the holder is not the fund (a call of ours is at work under
-    /// our own lock) and `_serving` is not set (a call of ours is at work under somebody else's). Everything else of the
-    /// fund refuses to run under any held lock.
+    /// running, and that is what the conditions exclude: the holder is not the fund or its staked tranche (a call of ours
+    /// is at work under our own lock) and `_serving` is not set (a call of ours is at work under somebody else's).
+    /// Everything else of the fund refuses to run under any held lock.
     modifier lockedOrNested() {
         bool taken = _enter();
         _;
@@ -91,7 +96,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
         if (holder == address(0)) {
             LOCK.acquire();
             taken = true;
-        } else if (holder == address(this) || _serving != address(0)) {
+        } else if (holder == address(this) || holder == address(TRANCHE) || _serving != address(0)) {
             revert ISharedLock.Locked(holder);
         }
         _serving = msg.sender;
@@ -132,9 +137,15 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
         return _totalCapital();
     }
 
-    /// @dev Sum of all layers held as tokens of the fund; equals what the token contract says, less donations.
+    /// @dev Everything a deficit could be paid from. The tokens held are more by what belongs to others already: matured
+    /// requests, income that still streams, donations.
     function _totalCapital() internal view returns (uint256 assets) {
-        return uint256(_totals.reserve) + _totals.compartments;
+        return uint256(_totals.reserve) + _totals.compartments + TRANCHE.slashable();
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function stakedTranche() external view returns (address) {
+        return address(TRANCHE);
     }
 
     /// @inheritdoc IInsuranceFund

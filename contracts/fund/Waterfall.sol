@@ -7,7 +7,7 @@ import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {Compartments} from "./Compartments.sol";
 
 /// @title The order in which capital pays for a bankrupt account
-/// @notice Layer 1, then layer 2; a layer is touched only when all before it are exhausted or at their limit
+/// @notice Layer 1, then 2, then 3; a layer is touched only when all before it are exhausted or at their limit
 /// (invariant WATERFALL_ORDER). Several claims of one event are served in the order given: each draws its own
 /// compartment first, then the shared layers inside what the event's `perClaim`, the claimant's window and its own
 /// market's window leave. The keeper's reward comes last, out of what is left: a fee is never a deficit.
@@ -15,6 +15,7 @@ abstract contract Waterfall is Compartments {
     /// @dev One event while it is being paid; loaded once, written back once.
     /// @param level what the claimant's bucket holds before the event
     /// @param room what the event may still draw of the shared layers: min(perClaim, claimant's window) less draws
+    /// @param staked what the staked tranche can still lose; it is asked once, and only if it is needed
     /// @param shared drawn of the shared layers so far
     struct Draw {
         address claimant;
@@ -24,7 +25,10 @@ abstract contract Waterfall is Compartments {
         uint256 room;
         uint256 reserve;
         uint256 compartments;
+        bool stakedKnown;
+        uint256 staked;
         uint256 fromCompartments;
+        uint256 fromStaked;
         uint256 shared;
     }
 
@@ -66,6 +70,8 @@ abstract contract Waterfall is Compartments {
             emit Covered(eventId, draw.claimant, market, account, assets, paidLegs);
         }
         if (reward != 0 && claims.length != 0) rewardPaid = _payReward(draw, claims[0].market, reward);
+        // what a series that ends leaves is the operator's
+        if (draw.fromStaked != 0) draw.reserve += TRANCHE.slash(draw.fromStaked);
         _closeDraw(draw);
         uint256 paid = draw.fromCompartments + draw.shared;
         if (paid != 0) _push(draw.claimant, paid);
@@ -118,10 +124,25 @@ abstract contract Waterfall is Compartments {
             amount = Math.min(allowed, draw.reserve);
             legs.reserve = amount;
             draw.reserve -= amount;
+            // layer 3
+            if (amount != allowed) {
+                legs.staked = _drawStaked(draw, allowed - amount);
+                amount += legs.staked;
+            }
             draw.room -= amount;
             draw.shared += amount;
             level += amount;
         }
+    }
+
+    function _drawStaked(Draw memory draw, uint256 wanted) private view returns (uint256 amount) {
+        if (!draw.stakedKnown) {
+            draw.staked = TRANCHE.slashable();
+            draw.stakedKnown = true;
+        }
+        amount = Math.min(wanted, draw.staked);
+        draw.staked -= amount;
+        draw.fromStaked += amount;
     }
 
     /// @dev Pays one claim and books it at its market. No cast truncates: a compartment only falls, a bucket does not
@@ -131,7 +152,7 @@ abstract contract Waterfall is Compartments {
         MarketAccount memory a = m.account;
         uint256 level;
         (legs, level) = _drawDown(draw, m, a, wanted);
-        bool shared = legs.reserve != 0;
+        bool shared = legs.reserve + legs.staked != 0;
         if (!shared && legs.compartment == 0) return legs;
         m.account = MarketAccount({
             // forge-lint: disable-next-line(unsafe-typecast)
@@ -142,8 +163,10 @@ abstract contract Waterfall is Compartments {
         });
     }
 
-    /// @dev At most `wanted` from the first market's compartment, then the reserve, under the same limits.
+    /// @dev At most `wanted` from the first market's compartment, then the reserve, under the same limits. Stakers
+    /// underwrite deficits, not fees.
     function _payReward(Draw memory draw, uint256 market, uint256 wanted) private returns (uint256 paid) {
+        (draw.stakedKnown, draw.staked) = (true, 0);
         Legs memory legs = _pay(draw, market, wanted);
         paid = legs.compartment + legs.reserve;
         if (paid != 0) emit KeeperRewardPaid(draw.eventId, draw.claimant, market, paid);

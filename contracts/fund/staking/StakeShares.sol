@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
+
+import {TrancheStorage} from "./TrancheStorage.sol";
+
+/// @title The tranche's shares
+/// @notice An ERC-20 with permit whose balances belong to a series: when a series ends, all its balances and its supply
+/// read 0 from then on, without a `Transfer` for each holder (`SeriesEnded` tells).
+abstract contract StakeShares is TrancheStorage, ERC20, ERC20Permit {
+    /// @inheritdoc ERC20
+    function balanceOf(address account) public view override returns (uint256) {
+        Holder storage h = _holders[account];
+        return h.series == _pool.series ? h.shares : 0;
+    }
+
+    /// @inheritdoc ERC20
+    function totalSupply() public view override returns (uint256) {
+        return _pool.supply;
+    }
+
+    /// @dev Only transfers come here; minting and burning change the supply, which the caller holds in memory.
+    function _update(address from, address to, uint256 value) internal override whenFree {
+        uint8 now_ = _pool.series;
+        _subtract(from, now_, value);
+        _add(to, now_, value);
+        emit Transfer(from, to, value);
+    }
+
+    function _mintShares(Pool memory p, address to, uint256 shares) internal {
+        if (to == address(0)) revert ERC20InvalidReceiver(to);
+        p.supply = _toUint112(p.supply + shares);
+        _add(to, p.series, shares);
+        emit Transfer(address(0), to, shares);
+    }
+
+    function _burnShares(Pool memory p, address from, uint256 shares) internal {
+        _subtract(from, p.series, shares);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        p.supply -= uint112(shares);
+        emit Transfer(from, address(0), shares);
+    }
+
+    function _subtract(address from, uint8 now_, uint256 shares) private {
+        Holder memory h = _holders[from];
+        uint256 balance = h.series == now_ ? h.shares : 0;
+        if (shares > balance) revert ERC20InsufficientBalance(from, balance, shares);
+        _storeHolder(from, balance - shares, now_, h.request, h.requestShares);
+    }
+
+    function _add(address to, uint8 now_, uint256 shares) private {
+        Holder memory h = _holders[to];
+        uint256 balance = (h.series == now_ ? h.shares : 0) + shares;
+        // the supply was checked against the same maximum
+        _storeHolder(to, balance, now_, h.request, h.requestShares);
+    }
+}
