@@ -169,14 +169,16 @@ class EngineMarkets:
         """Asks the oracle and lets the mark follow. An older reading than the last is none."""
         reading = self.oracle.read(cache.id, cache.mark_price, self.now)
         cache.mark_changed = True
-        if reading.observed_at < cache.observed_at or reading.index_price > MAX_PRICE:
+        older = reading.observed_at < cache.observed_at
+        if (older and reading.validity is Validity.FULL) or reading.index_price > MAX_PRICE:
             cache.validity = Validity.INVALID
             return
         cache.validity = reading.validity
         if reading.validity is Validity.INVALID:
             return
         cache.index_price = reading.index_price
-        cache.observed_at = reading.observed_at
+        if not older:
+            cache.observed_at = reading.observed_at
         cache.mark_price = margin_math.follow(
             cache.mark_price,
             reading.index_price,

@@ -133,16 +133,21 @@ abstract contract MarketCaches is EngineStorage {
         payer.changed = receiver.changed = true;
     }
 
-    /// @dev Asks the oracle and lets the mark follow the index. A reading older than the last one used is no reading.
+    /// @dev Asks the oracle and lets the mark follow the index. A reading of both feeds that is older than the last one
+    /// used is no reading. (With one feed left it may well be older: the feed that is gone was the fresher one. It is
+    /// still within its maximum age, and nothing can be opened or withdrawn against it.)
     function _refreshMark(MarketCache memory c) private view {
         (uint256 indexPrice, uint256 observedAt, IPriceOracle.Validity validity) = ORACLE.read(c.id, c.markPrice);
-        if (observedAt < c.observedAt || indexPrice > MAX_PRICE) validity = IPriceOracle.Validity.Invalid;
+        bool older = observedAt < c.observedAt;
+        if (older && validity == IPriceOracle.Validity.Full || indexPrice > MAX_PRICE) {
+            validity = IPriceOracle.Validity.Invalid;
+        }
         c.markChanged = true;
         c.markMoved = validity != c.validity;
         c.validity = validity;
         if (validity == IPriceOracle.Validity.Invalid) return;
         c.indexPrice = indexPrice;
-        c.observedAt = observedAt;
+        if (!older) c.observedAt = observedAt;
         uint256 markPrice =
             MarginMath.follow(c.markPrice, indexPrice, _at(c).parameters.markSpeedPpb, block.timestamp - c.markTime);
         if (markPrice != c.markPrice) (c.markPrice, c.markMoved) = (markPrice, true);
