@@ -1,0 +1,187 @@
+"""From settings to an exit code: the node, the run, the report, and what can go wrong around it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from backstop.chain.artifacts import MissingArtifact, build_artifacts
+from backstop.chain.config import ConfigError
+from backstop.chain.deploy import DeploymentError
+from backstop.harness.abi import NoData, Reverted
+from backstop.harness.anvil import Anvil, AnvilError
+from backstop.harness.demo.book import TRADER
+from backstop.harness.demo.play import Player, Result
+from backstop.harness.demo.report import as_json, print_report
+from backstop.harness.demo.table import make_table
+from backstop.harness.rpc import NodeError, RpcClient, RpcError
+from backstop.harness.scenario import DEFAULT, Scenario
+
+OK, FAILED, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
+"""Exit codes: fine; an invariant or promise broken, or no node; a wrong setting; Ctrl-C."""
+
+_BEFORE_START = 2 * 3600
+"""The node's first block is so many seconds before the history begins."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose.
+
+    Attributes:
+        scenario: name or path.
+        accounts, seed, fund: instead of the scenario's own; see `Scenario.load`.
+        url: of a running development node; a node of our own if not given.
+        keep_node: leave the node running until Ctrl-C and record the deployment.
+        json: print one JSON object instead of tables.
+        artifacts: compiled contracts; those of the last compilation if not given.
+        records: folder for the deployment record, the project's if not given.
+    """
+
+    scenario: str = DEFAULT
+    accounts: int | None = None
+    seed: int = 1
+    fund: str | None = None
+    url: str | None = None
+    keep_node: bool = False
+    json: bool = False
+    artifacts: Callable[[str], Any] | None = None
+    records: Path | None = None
+
+    @property
+    def as_written(self) -> bool:
+        """Nothing differs from the file, so its promises count."""
+        return self.accounts is None and self.fund is None and self.seed == 1
+
+
+def run(settings: Settings) -> int:
+    """Play a scenario and report; returns the exit code. Nothing is left behind."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(settings)
+    except ConfigError as error:
+        errors.print(f"Error: {error}")
+        return WRONG_REQUEST
+    except KeyboardInterrupt:
+        errors.print("stopped; the node is gone and nothing is left behind")
+        return STOPPED
+    except (AnvilError, MissingArtifact, DeploymentError) as error:
+        errors.print(f"Error: {error}")
+    except NodeError as error:
+        errors.print(f"Error: the node is gone, killed or crashed ({error}): start again")
+    except RpcError as error:
+        errors.print(f"Error: the node refuses: {error}. The demo needs Anvil: its clock is moved")
+    except NoData as error:
+        errors.print(f"Error: {error}. The compiled contracts do not fit: run `ape compile`")
+    except Reverted as error:
+        errors.print(f"Error: a contract refused what the demo needs: {error}")
+    return FAILED
+
+
+def _run(settings: Settings) -> int:
+    scenario = Scenario.load(settings.scenario, accounts=settings.accounts, fund=settings.fund)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 150))
+    screen = Console(stderr=True) if settings.json else console
+    with _node(settings, scenario) as (client, node), make_table(scenario, screen) as table:
+        _introduce(scenario, settings, screen)
+        player = Player(
+            client=client,
+            scenario=scenario,
+            seed=settings.seed,
+            artifacts=settings.artifacts or build_artifacts(),
+            audience=table,
+            promised=scenario.expect if settings.as_written else {},
+        )
+        try:
+            result = player.play()
+        except NodeError:
+            if node is not None:
+                node.check()
+            raise
+        table.__exit__(None, None, None)
+        if settings.json:
+            sys.stdout.write(json.dumps(as_json(result), indent=2) + "\n")
+            sys.stdout.flush()
+        else:
+            print_report(result, console)
+        if settings.keep_node:
+            _keep(settings, result, node, client, screen)
+    return FAILED if result.checks.broken or result.missing else OK
+
+
+@contextlib.contextmanager
+def _node(settings: Settings, scenario: Scenario) -> Iterator[tuple[RpcClient, Anvil | None]]:
+    if settings.url is not None:
+        client = RpcClient(settings.url)
+        try:
+            client.rpc("anvil_nodeInfo")
+            yield client, None
+        finally:
+            client.close()
+        return
+    with Anvil(accounts=3, timestamp=scenario.start - _BEFORE_START, block_interval=None) as node:
+        yield node.client, node
+
+
+def _introduce(scenario: Scenario, settings: Settings, console: Console) -> None:
+    book, token = scenario.book, scenario.parameters.token.symbol
+    fund = scenario.parameters.fund.initial_reserve
+    for market in scenario.parameters.markets:
+        fund += market.fund.initial
+    console.print(f"[bold]{scenario.title}[/bold]")
+    console.print(scenario.about)
+    for market_ in scenario.markets:
+        console.print(
+            f"  {market_.name}: {market_.open_interest / 1e6:,.1f} M {token} of open interest;"
+            f" prices: {market_.source}",
+            highlight=False,
+        )
+    console.print(
+        f"  {book.accounts} accounts, {scenario.keepers.count} keepers, a fund of {fund:,}"
+        f" {token}, seed {settings.seed}; {scenario.steps} steps of {scenario.step} s",
+        highlight=False,
+    )
+
+
+def _keep(
+    settings: Settings, result: Result, node: Anvil | None, client: RpcClient, console: Console
+) -> None:
+    """Record the deployment; a node of ours runs on until Ctrl-C."""
+    record = result.stage.system.record
+    path = None if settings.records is None else settings.records / f"{record.chain_id}.json"
+    saved = record.save(path)
+    client.rpc("anvil_setBlockTimestampInterval", 1)
+    trader = max(
+        zip(result.states, result.plan.participants, strict=True),
+        key=lambda pair: pair[1].kind == TRADER and bool(pair[0].positions) and pair[0].equity,
+    )[1]
+    network = "--network ethereum:local:foundry"
+    console.print(
+        f"\nThe node is at {client.url}, chain id {record.chain_id}; deployment recorded in"
+        f" {saved.name}.\nIn another terminal, in the activated environment:\n"
+        f"  export APE_FOUNDRY_HOST={client.url}\n"
+        f"  ape run fund {network}\n"
+        f"  ape run account {trader.address}/0 {network}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if node is None:
+        return
+    console.print("Ctrl-C stops the node.")
+    with contextlib.suppress(KeyboardInterrupt):
+        while node.running:
+            time.sleep(0.3)
+        node.check()
