@@ -29,8 +29,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _WORDS = "backstop.words"
 _START_NODE = (
-    "keep one running with `anvil --hardfork prague` and name it in"
-    " APE_FOUNDRY_HOST=http://127.0.0.1:8545, or choose another --network"
+    "keep one running with `anvil` and name it in APE_FOUNDRY_HOST=http://127.0.0.1:8545, or choose"
+    " another --network"
 )
 
 
@@ -48,7 +48,8 @@ class UserCommand(ConnectedProviderCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Connect, run the command, translate what goes wrong."""
         as_json = bool(ctx.params.get("as_json"))
-        with _quiet_ape(), _translated(ctx, as_json):
+        _quiet_ape()
+        with _translated(ctx, as_json):
             _require_node(ctx.params.get("network"))
             return super().invoke(ctx)
 
@@ -60,18 +61,12 @@ def json_option(function: F) -> F:
     )
 
 
-@contextlib.contextmanager
-def _quiet_ape() -> Iterator[None]:
+def _quiet_ape() -> None:
     """Without ape's lines for every transaction: stdout is the command's, and JSON stays JSON."""
     from ape.logging import LogLevel, logger
 
-    level = logger.level
-    if level < LogLevel.WARNING and "-v" not in sys.argv and "--verbosity" not in sys.argv:
+    if logger.level < LogLevel.WARNING and not {"-v", "--verbosity"} & set(sys.argv):
         logger.set_level(LogLevel.WARNING)
-    try:
-        yield
-    finally:
-        logger.set_level(level)
 
 
 def _require_node(network: Any) -> None:

@@ -22,6 +22,7 @@ from eth_utils import is_checksum_formatted_address, is_hex_address, to_checksum
 from backstop.chain.units import (
     PPM,
     UnitError,
+    from_units,
     parse_decimal,
     parse_duration,
     parse_fraction,
@@ -377,7 +378,7 @@ class _Node:
         )
         value, text = self.parsed(key, lambda t: scaled(parse_decimal(t), decimals), allowed)
         if not low <= value <= high:
-            shown = [f"{Decimal(bound).scaleb(-decimals):f}" for bound in (low, high)]
+            shown = [f"{from_units(bound, decimals):f}" for bound in (low, high)]
             self.fail(key, text, f"{allowed}, from {shown[0]} to {shown[1]}")
         return value
 
@@ -425,9 +426,16 @@ def _parameters(root: _Node, file: str) -> Parameters:
     return result
 
 
+def _either(node: _Node) -> None:
+    """Of `mock` and `address` exactly one is needed."""
+    if "mock" in node and "address" in node:
+        node.fail("address", "given together with mock", "mock or address, not both")
+    if "mock" not in node and "address" not in node:
+        node.fail("address", None, "mock or address", f"add one of them to {node.path}")
+
+
 def _token(node: _Node) -> TokenConfig:
-    if ("mock" in node) == ("address" in node):
-        node.fail("address", "given together with mock" if "mock" in node else None, "either")
+    _either(node)
     if "address" in node:
         token = TokenConfig(node.address("address"), "", "", None)
     else:
@@ -666,8 +674,7 @@ def _price(node: _Node, key: str, high: int) -> int:
 
 
 def _feed(node: _Node, low: int, high: int) -> FeedConfig:
-    if ("mock" in node) == ("address" in node):
-        node.fail("address", "given together with mock" if "mock" in node else None, "either")
+    _either(node)
     max_age = node.seconds("max_age", low=1, high=2**24 - 1)
     if "address" in node:
         feed = FeedConfig(node.address("address"), None, 0, max_age)
@@ -676,6 +683,6 @@ def _feed(node: _Node, low: int, high: int) -> FeedConfig:
         price = node.integer("mock", decimals, low=1, high=2**96 - 1, what="price")
         if not low < price * 10 ** (18 - decimals) < high:
             node.fail("mock", node.text("mock"), "a price between min_price and max_price")
-        feed = FeedConfig(None, Decimal(price).scaleb(-decimals), decimals, max_age)
+        feed = FeedConfig(None, from_units(price, decimals), decimals, max_age)
     node.done()
     return feed

@@ -35,7 +35,7 @@ from backstop.chain.record import (
 )
 from backstop.chain.signing import Domain
 from backstop.chain.transport import ApeClient, Client, Contract
-from backstop.chain.units import UnitError, scaled
+from backstop.chain.units import UnitError, from_units, scaled
 from backstop.harness.abi import address_of, checksum, signature_of
 
 ZERO_ADDRESS: Final = "0x" + "00" * 20
@@ -58,13 +58,13 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
     "oracle": {"oracle_admin": ("setFeeds",)},
     "fund": {
-        "fund_admin": ("setClaimant", "setClaimantMarket", "setReserveTarget"),
+        "fund_admin": ("setClaimant", "setClaimantMarket", "setReserveTarget", "setStakerShare"),
         "treasurer": ("releaseReserve",),
-        "guardian": ("tightenClaimant", "tightenClaimantMarket"),
+        "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
     },
 }
 """Which role may call which restricted function, contract by contract. What is not here stays with
-the admin, and a test makes sure that nothing is."""
+the admin, and a test makes sure that nothing does. A fund without stakers lacks their functions."""
 
 ARTIFACTS: Final[Mapping[str, str]] = {
     "authority": "Authority",
@@ -420,8 +420,8 @@ class _Builder:
             self.send("token", "mint", self.address, total)
         elif (held := token.balanceOf(self.address)) < total:
             raise DeploymentError(
-                f"the deployer holds {Decimal(held).scaleb(-decimals)} tokens, but the fund's"
-                f" initial capital is {Decimal(total).scaleb(-decimals)}: send it the rest, or"
+                f"the deployer holds {from_units(held, decimals)} tokens, but the fund's"
+                f" initial capital is {from_units(total, decimals)}: send it the rest, or"
                 " lower initial_reserve and initial"
             )
         self.send("token", "approve", self.contracts["fund"].address, total)
@@ -438,7 +438,8 @@ class _Builder:
         for name, by_role in PERMISSIONS.items():
             contract = self.contracts[name]
             for role, functions in by_role.items():
-                picked = [selector(contract, function) for function in functions]
+                there = {item.get("name") for item in contract.abi}
+                picked = [selector(contract, item) for item in functions if item in there]
                 self.send(
                     "authority", "setTargetFunctionRole", contract.address, picked, ROLE_IDS[role]
                 )

@@ -238,6 +238,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
         " the reserve"
     ),
     "AboveMaximum": "{value} is above the maximum {maximum}",
+    "NoShortfall": "{claimant:who} has no unpaid loss in {market:market}: nothing to report",
+    "NotTranche": "only the staked tranche may do this, not {caller:who}",
     "InvalidLimits": "the limit {field} is not allowed: see docs/parameters.md",
     # parameters
     "InvalidParameter": (

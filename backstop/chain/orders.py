@@ -118,7 +118,7 @@ class SignedOrder:
         try:
             side = get("side", str)
             if side not in ("buy", "sell"):
-                raise OrderFileError(f"{source}: side is {side!r}, not buy or sell")
+                raise ValueError(f"side is {side!r}, not buy or sell")
             order = Order(
                 account=parse_account(get("account", str)),
                 market=get("market", int),
