@@ -59,13 +59,16 @@ abstract contract Collateral is Margin {
         return free <= 0 ? 0 : uint256(free) / SCALE;
     }
 
-    /// @dev Moves the quote of positions that were closed by the end of their side's epoch to collateral.
+    /// @dev Moves the quote of positions that have no size to collateral: closed by the end of their side's epoch, or
+    /// shrunk to less than a wei.
     function _realiseEnded(Account memory a, bytes32 account, uint256 ended) private {
         for (uint256 id = 0; ended != 0; ++id) {
             if (ended & 1 != 0) {
                 (MarketCache memory c,) = _loadStored(id);
                 (, int256 quote) = _position(c, account);
                 _changePosition(c, a, account, 0, quote, 0, 0);
+                // a position of less than a wei is still part of its side's sum of basis
+                _store(c);
                 emit PositionChanged(account, id, 0, 0, quote);
             }
             ended >>= 1;
