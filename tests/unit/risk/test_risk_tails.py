@@ -31,8 +31,10 @@ from backstop.risk.thresholds import choose_threshold, goodness_of_fit, threshol
 
 
 def _gpd_sample(shape: float, scale: float, count: int, seed: int) -> np.ndarray:
-    uniform = np.random.default_rng(seed).random(count)
-    return stats.genpareto.ppf(uniform, shape, scale=scale)
+    exponential = np.random.default_rng(seed).standard_exponential(count)
+    if abs(shape) < 1e-9:
+        return scale * exponential
+    return scale * np.expm1(shape * exponential) / shape
 
 
 # -- KAT-4: Danish fire losses -----------------------------------------------------------------
