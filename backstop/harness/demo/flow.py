@@ -18,8 +18,8 @@ from backstop.harness.demo.stage import WAD, Health, SignedOrder, Stage
 _TICK = 10**10
 """Prices are rounded to eight decimals, as the feeds' are."""
 
-_PROFIT_TAKERS = 6
-"""Traders of a step, market and side who take profit while the book is normal; one always does."""
+_PROFIT_TAKERS, _FEWEST = 0.06, 0.01
+"""Part of a side's traders who take profit in a step while the book is normal, and at least."""
 
 _LARGEST_PREMIUM = 0.01
 
@@ -76,20 +76,22 @@ class Flow:
 
     def _profit_takers(self, market: int, selling: bool, mark: int, depth: float) -> list[Quote]:
         price = _off(mark, (-1 if selling else 1) * self.stage.scenario.book.maker_spread / 2)
-        wanted = max(1, round(_PROFIT_TAKERS * depth))
+        part = max(_FEWEST, _PROFIT_TAKERS * depth)
         quotes = []
-        for who, size in self._holders(market, long=not selling, count=wanted):
+        for who, size in self._holders(market, long=not selling, part=part):
             signed = self.stage.sign(who, market, selling, abs(size), price, reduce_only=True)
             quotes.append(Quote(who, signed, price, abs(size)))
         return quotes
 
-    def _holders(self, market: int, long: bool, count: int) -> list[tuple[Participant, int]]:
-        """Some traders who hold a position on a side now, and its size."""
+    def _holders(self, market: int, long: bool, part: float) -> list[tuple[Participant, int]]:
+        """A part of the traders who were on a side, with the size of those who still are."""
         candidates = [
             trader
             for trader in self.stage.plan.of(TRADER)
             if (trader.target.get(market, 0) > 0) is long and market in trader.target
         ]
+        expected = part * len(candidates)
+        count = int(expected) + (self.rng.random() < expected % 1)
         picked = self.rng.sample(candidates, min(count, len(candidates)))
         holders = []
         for trader, state in zip(picked, self.stage.states_of(picked), strict=True):
@@ -109,10 +111,8 @@ class Flow:
         """
         book = self.stage.scenario.book
         minimum = self.stage.scenario.parameters.markets[market].parameters.min_base * 10**9
-        expected = book.turnover * len(self.stage.plan.of(TRADER)) / 2
-        pairs = int(expected) + (self.rng.random() < expected % 1)
-        longs = self._holders(market, True, pairs)
-        shorts = self._holders(market, False, pairs)
+        longs = self._holders(market, True, book.turnover)
+        shorts = self._holders(market, False, book.turnover)
         premium = max(-_LARGEST_PREMIUM, min(_LARGEST_PREMIUM, book.premium + move / 2))
         price = _off(index, premium)
         for (long, held), (short, owed) in zip(longs, shorts, strict=False):
