@@ -27,7 +27,8 @@ from backstop.harness.world import (
     twin_world,
 )
 from backstop.model.errors import ModelError
-from backstop.model.invariants import Checker
+from backstop.model.invariants import LIQUIDATIONS, Checker
+from backstop.model.liquidator import Receipt as LiquidatorReceipt
 from backstop.model.oracle import FeedProblem, Round
 from backstop.model.orders import Order, Signed
 from backstop.model.world import World
@@ -68,6 +69,8 @@ class Duel:
     def __init__(self, chain: ChainWorld | None = None, *, check: bool = True) -> None:
         self.chain = chain
         self.world: World = chain.twin() if chain else twin_world(TWIN_START)
+        if chain:
+            self.world.clock.now = chain.client.timestamp
         self.accounts = accounts()
         self.owners = owners()
         self.steps: list[Step] = []
@@ -76,6 +79,7 @@ class Duel:
         self.signatures: dict[tuple[bytes, bool], bytes] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
         self.checker = Checker(self.world) if check else None
+        self.milestones: Counter[str] = Counter()
         self.nonces: Counter[bytes] = Counter()
         self.actions = 0
         self._domain = chain.domain if chain else None
@@ -101,6 +105,7 @@ class Duel:
             delay = max(1, delay)  # the first step has a block of its own
         self.actions += 1
         self.world.advance(delay)
+        epochs, repaid = self._epochs(), self._recorded()
         if self.checker:
             self.checker.before(kind, list(_accounts_in(args)), victim, keeper)
         result, error = None, None
@@ -112,6 +117,7 @@ class Duel:
             self.checker.after(result, error)
         expected = Expected(kind, result, error, self.show() if show and self.chain else None)
         self.counts[kind, expected.outcome] += 1
+        self._note(expected, epochs, repaid)
         if self.chain:
             target = self.chain.feeds.get(contract) or getattr(self.chain, contract)
             step = target[function].step(*args, sender=sender_of(sender), delay=delay)
@@ -404,6 +410,47 @@ class Duel:
             delay,
         )
 
+    def stake(self, assets: int, caller: bytes, delay: int) -> Expected:
+        """`StakedTranche.deposit`."""
+        return self.act(
+            "stake",
+            lambda: self.world.stake(assets, caller=caller),
+            "tranche",
+            "deposit",
+            (assets, caller),
+            caller,
+            delay,
+        )
+
+    # ------------------------------------------------------------------ what was reached
+
+    def _epochs(self) -> int:
+        markets = self.world.engine.tables.markets.values()
+        return sum(side.epoch for market in markets for side in market.sides)
+
+    def _recorded(self) -> int:
+        return sum(m.recorded_deficit for m in self.world.engine.tables.markets.values())
+
+    def _note(self, expected: Expected, epochs: int, recorded: int) -> None:
+        """Counts what does not happen every day."""
+        if expected.error is not None:
+            return
+        reached = self.milestones
+        if expected.kind in LIQUIDATIONS:
+            reached["partial liquidation"] += 1
+        reached["epoch ended"] += self._epochs() - epochs
+        reached["recorded deficit repaid"] += self._recorded() < recorded
+        receipt = expected.result
+        if isinstance(receipt, LiquidatorReceipt):
+            reached["close-out"] += 1
+            for layer in ("compartment", "reserve", "staked", "side_charged", "recorded"):
+                reached[f"deficit: {layer}"] += getattr(receipt, layer) > 0
+            empty = all(m.balance == 0 for m in self.world.fund.markets.values())
+            reached["compartments exhausted"] += empty and receipt.compartment > 0
+            reached["fund left something"] += (
+                receipt.side_charged + receipt.recorded > self.world.engine.scale
+            )
+
     # ------------------------------------------------------------------ feeds
 
     def set_feed(
@@ -451,6 +498,8 @@ class Duel:
         shown["reserve"] = fund.reserve
         shown["compartments"] = fund.compartments
         shown["events"] = fund.events
+        shown["staked"] = fund.staking.total_assets(world.now)
+        shown["stake shares"] = fund.staking.supply
         return shown
 
     def probes(self) -> dict[str, Step]:
@@ -475,6 +524,8 @@ class Duel:
         probes["reserve"] = fund.reserve.step()
         probes["compartments"] = fund.totalCompartments.step()
         probes["events"] = fund.eventCount.step()
+        probes["staked"] = chain.tranche.totalAssets.step()
+        probes["stake shares"] = chain.tranche.totalSupply.step()
         return probes
 
     def verify(self) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 from backstop.harness.duel import Duel
 from backstop.harness.world import MARKETS, START_BALANCE, START_PRICES, UNIT, feed_answer
 from backstop.model.fixed_point import PPM, WAD
-from backstop.model.oracle import FeedProblem
+from backstop.model.oracle import FeedProblem, Validity
 from backstop.model.orders import Signed
 
 T = TypeVar("T")
@@ -109,17 +109,21 @@ class Player:
             return self.choose.integer(1, 100 * UNIT)
         return self.choose.integer(UNIT, 30_000 * UNIT)
 
-    def sick(self) -> bytes:
-        """An account in trouble if there is one, mostly the worst."""
+    def sick(self, bankrupt: bool = False) -> bytes:
+        """An account in trouble, mostly the worst of those still solvent, or of the bankrupt ones.
+
+        The account nearest to trouble if nobody is in it; rarely any account.
+        """
         engine = self.duel.world.engine
-        if self.choose.chance(8):
+        if self.choose.chance(5):
             return self.account()
-        worst, worst_margin = self.duel.accounts[0], 2**255
+        found = []
         for account in self.duel.accounts:
             equity, _, maintenance = engine.health(account)
-            if (maintenance or equity < 0) and equity - maintenance < worst_margin:
-                worst, worst_margin = account, equity - maintenance
-        return worst
+            if maintenance or equity < 0:
+                wanted = (equity < 0) == bankrupt and equity < maintenance
+                found.append((not wanted, equity - maintenance, account))
+        return min(found)[2] if found else self.duel.accounts[0]
 
     def other(self, account: bytes) -> bytes:
         """Another account, mostly the rich one."""
@@ -147,7 +151,7 @@ class Player:
         if kind == 9 and self.choose.chance(20):
             return self.choose.pick([0, 1, 10**15, 2**112, 2**127])
         equity = max(10 * WAD, engine.health(account)[0])
-        leverage = self.choose.pick([2, 5, 8, 9, 15, 18, 22])
+        leverage = self.choose.pick([1, 3, 6, 9, 12, 16, 19])
         price = self.prices[min(market, len(MARKETS) - 1)] * PRICE_TO_WAD
         return min(equity, 50_000 * WAD) * leverage * WAD // price
 
@@ -289,6 +293,25 @@ class Player:
         self.prices[market] = min(max(price, 10**4), 10**13)
         self._push(market, self.delay())
 
+    def squeeze(self) -> None:
+        """A market moves so far that one account's equity is a given part of its margin."""
+        engine = self.duel.world.engine
+        positions = sorted(engine.tables.positions)
+        if not positions:
+            return self.trade()
+        account, market = self.choose.pick(positions)
+        size = engine.position_size(account, market)
+        equity, _, maintenance = engine.health(account)
+        if size == 0:
+            return self.move()
+        health_ppm = self.choose.pick([950_000, 900_000, 700_000, 400_000, 50_000, -300_000])
+        loss = equity - maintenance * health_ppm // PPM
+        mark = engine.market_state(market).mark_price
+        price = (mark - loss * WAD // size) // PRICE_TO_WAD
+        low, high = self.prices[market] // 2, self.prices[market] * 2
+        self.prices[market] = min(max(price, low, 10**4), high, 10**13)
+        self._push(market, self.choose.integer(5, 40))
+
     def _push(self, market: int, delay: int, spread_ppm: int = 0) -> None:
         for which in (0, 1):
             price = self.prices[market]
@@ -303,6 +326,10 @@ class Player:
         delay = self.delay()
         for market in range(len(MARKETS)):
             self._push(market, delay if market == 0 else 0)
+            for which in (0, 1):
+                broken = self.duel.world.oracle.rounds[f"{market}{'ab'[which]}"].failure
+                if broken is not FeedProblem.NONE:
+                    self.duel.break_feed(market, which, FeedProblem.NONE, 0)
 
     def fault(self) -> None:
         """A feed misbehaves."""
@@ -348,7 +375,9 @@ class Player:
     def strengthen(self) -> None:
         """Somebody pays into the fund."""
         caller = self.choose.pick(self.duel.owners)
-        if self.choose.chance(50):
+        if self.choose.chance(30):
+            self.duel.stake(self.assets(), caller, self.delay())
+        elif self.choose.chance(50):
             self.duel.fund_reserve(self.assets(), caller, self.delay())
         else:
             self.duel.fund_compartment(self.market(), self.assets(), caller, self.delay())
@@ -409,6 +438,8 @@ class Player:
     def deleverage(self) -> None:
         """A flagged account is closed against the opposite side, after a while."""
         victim = self.sick()
+        if self.duel.world.engine.account_state(victim).flagged_at == 0 and self.choose.chance(60):
+            self.duel.flag(victim, True, 0)
         keeper = self.other(victim)
         market = self.position_market(victim)
         held = abs(self.duel.world.engine.position_size(victim, market))
@@ -420,7 +451,7 @@ class Player:
 
     def close_out(self) -> None:
         """A bankrupt account is closed out."""
-        victim = self.sick()
+        victim = self.sick(bankrupt=True)
         keeper = self.other(victim)
         take = self.choose.chance(35)
         self.duel.close_out(victim, keeper, take, self.caller(keeper), self.delay())
@@ -429,21 +460,30 @@ class Player:
 
     def play(self) -> None:
         """One action of any kind, liquidations more often when somebody is in trouble."""
-        if self.is_stale():
-            self.refresh()
-        elif self.anybody_sick() and self.choose.chance(55):
+        if self.repair():
+            return
+        if self.anybody_sick() and self.choose.chance(55):
             self.choose.pick(LIQUIDATIONS)(self)
         else:
             self.choose.pick(PLAYS)(self)
 
-    def is_stale(self) -> bool:
-        """Whether feeds have been silent for so long that somebody should do something."""
-        oracle = self.duel.world.oracle
-        silent = any(
-            self.now - oracle.rounds[f"{market}a"].updated_at > 3_600
-            for market in range(len(MARKETS))
-        )
-        return silent and self.choose.chance(60)
+    def repair(self) -> bool:
+        """Somebody does something about prices that are not good: refreshes feeds, or pokes.
+
+        After a jump the first reading is of reduced validity; it takes a poke to go on from there.
+        """
+        world = self.duel.world
+        for market, stored in world.engine.tables.markets.items():
+            now = world.now
+            with_mark = world.oracle.read(market, stored.mark.price, now).validity
+            without = world.oracle.read(market, 0, now).validity
+            if without is not Validity.FULL and self.choose.chance(30):
+                self.refresh()
+                return True
+            if with_mark is not without and self.choose.chance(50):
+                self.duel.poke(market, self.choose.integer(1, 30))
+                return True
+        return False
 
     def anybody_sick(self) -> bool:
         """Whether some account is below its maintenance margin, or about to be."""
@@ -470,7 +510,8 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.cancel] * 2,
     *[Player.deposit] * 4,
     *[Player.withdraw] * 6,
-    *[Player.move] * 16,
+    *[Player.move] * 9,
+    *[Player.squeeze] * 12,
     *[Player.refresh] * 5,
     *[Player.fault] * 3,
     *[Player.poke] * 3,

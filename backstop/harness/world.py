@@ -136,6 +136,11 @@ FUND_MARKET_LIMITS: Final = (
     MarketLimits(compartment_cap=0, per_window=0),
 )
 RESERVE: Final = 40_000 * UNIT
+STAKE: Final = 15_000 * UNIT
+STAKE_TERMS: Final = (1_000_000 * UNIT, 7 * 86_400)
+"""Largest active stake, and the cooldown of an exit in seconds."""
+
+STAKER_SHARE_PPM: Final = 200_000
 COMPARTMENTS: Final = (4_000 * UNIT, 1_000 * UNIT, 0)
 MAX_AGE: Final = 3_600
 
@@ -196,6 +201,9 @@ def twin_world(now: int, addresses: Addresses | None = None) -> World:
         if COMPARTMENTS[market]:
             world.fund_compartment(market, COMPARTMENTS[market], caller=funder)
     world.fund_reserve(RESERVE, caller=funder)
+    world.fund.set_staker_share(STAKER_SHARE_PPM)
+    world.fund.staking.set_terms(*STAKE_TERMS)
+    world.stake(STAKE, caller=funder)
     return world
 
 
@@ -210,6 +218,7 @@ class ChainWorld:
     lock: Contract
     oracle: Contract
     fund: Contract
+    tranche: Contract
     engine: Contract
     settlement: Contract
     liquidator: Contract
@@ -255,7 +264,8 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
     fund_at, engine_at, settlement_at, liquidator_at = (
         created_address(admin, nonce + i) for i in (1, 3, 4, 5)
     )
-    lock = deploy("SharedLock", [engine_at, settlement_at, liquidator_at, fund_at, ZERO_ADDRESS])
+    tranche_at = created_address(fund_at, 1)
+    lock = deploy("SharedLock", [engine_at, settlement_at, liquidator_at, fund_at, tranche_at])
     fund = deploy("InsuranceFund", token.address, lock.address, manager.address)
     wiring = {
         "authority": manager.address,
@@ -284,6 +294,7 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
         lock=lock,
         oracle=oracle,
         fund=fund,
+        tranche=Contract(client, tranche_at, artifact("StakedTranche")),
         engine=engine,
         settlement=settlement,
         liquidator=liquidator,
@@ -299,7 +310,7 @@ def _fill_in(world: ChainWorld, deploy: Callable[..., Contract]) -> None:
         address = to_checksum_address(who)
         if who in owners():
             world.token.mint(address, START_BALANCE, sender=admin)
-        for spender in (world.engine.address, world.fund.address):
+        for spender in (world.engine.address, world.fund.address, world.tranche.address):
             world.token.approve(spender, MAX_UINT256, sender=address)
     world.fund.setClaimant(world.engine.address, _camel(FUND_LIMITS), sender=admin)
     for market, _ in enumerate(MARKETS):
@@ -333,7 +344,12 @@ def _fill_in(world: ChainWorld, deploy: Callable[..., Contract]) -> None:
         if COMPARTMENTS[market]:
             args = (world.engine.address, market, COMPARTMENTS[market])
             transactions.append((world.fund, "fundCompartment", args, funder))
-    transactions.append((world.fund, "fundReserve", (RESERVE,), funder))
+    transactions += [
+        (world.fund, "fundReserve", (RESERVE,), funder),
+        (world.fund, "setStakerShare", (STAKER_SHARE_PPM,), admin),
+        (world.tranche, "setTerms", STAKE_TERMS, admin),
+        (world.tranche, "deposit", (STAKE, funder), funder),
+    ]
     client.rpc("anvil_setBlockTimestampInterval", 0)
     client.set_next_timestamp(start)
     for contract, function, args, sender in transactions:

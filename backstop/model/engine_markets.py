@@ -166,19 +166,21 @@ class EngineMarkets:
         payer.changed = receiver.changed = True
 
     def _refresh_mark(self, cache: MarketCache) -> None:
-        """Asks the oracle and lets the mark follow. An older reading than the last is none."""
+        """Asks the oracle and lets the mark follow.
+
+        A reading of both feeds that is older than the last one used is no reading. With one feed
+        left it may well be older: the feed that is gone was the fresher one.
+        """
         reading = self.oracle.read(cache.id, cache.mark_price, self.now)
         cache.mark_changed = True
         older = reading.observed_at < cache.observed_at
-        if (older and reading.validity is Validity.FULL) or reading.index_price > MAX_PRICE:
+        invalid = reading.validity is Validity.INVALID or reading.index_price > MAX_PRICE
+        if invalid or (older and reading.validity is Validity.FULL):
             cache.validity = Validity.INVALID
             return
         cache.validity = reading.validity
-        if reading.validity is Validity.INVALID:
-            return
         cache.index_price = reading.index_price
-        if not older:
-            cache.observed_at = reading.observed_at
+        cache.observed_at = max(cache.observed_at, reading.observed_at)
         cache.mark_price = margin_math.follow(
             cache.mark_price,
             reading.index_price,

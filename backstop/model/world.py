@@ -52,7 +52,7 @@ class FundGate:
     def receive_income(self, market: int, assets: int) -> None:
         """Hands income of a market over to the fund."""
         world = self.world
-        world.fund.receive_income(self.claimant, market, assets)
+        world.fund.receive_income(self.claimant, market, assets, world.now)
         world.token.transfer(world.addresses.engine, world.addresses.fund, assets)
 
 
@@ -160,6 +160,18 @@ class World:
             except ModelError:
                 _restore(self.fund, before)
                 raise
+
+    def stake(self, assets: int, *, caller: bytes) -> int:
+        """`StakedTranche.deposit` for the caller; returns the shares."""
+        with self.journal.transaction():
+            before = copy.deepcopy(self.fund)
+            try:
+                shares = self.fund.staking.deposit("0x" + caller.hex(), assets, self.now)
+                self.token.transfer(caller, self.addresses.fund, assets)
+            except ModelError:
+                _restore(self.fund, before)
+                raise
+            return shares
 
     # ------------------------------------------------------------------ liquidation
 
