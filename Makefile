@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# ape takes twice as long to start where Python may not keep what it compiled
+unexport PYTHONDONTWRITEBYTECODE
 
 # Passed on to the command of the target: make demo ARGS="--accounts 200", make test ARGS="-k waterfall -x"
 ARGS ?=
