@@ -673,10 +673,13 @@ def _parameters(
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the fields of `changes` laid over it, mapping by mapping."""
+    """`base` with the fields of `changes` laid over it; `none` takes a field away."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
+        if value == "none":
+            result.pop(key, None)
+            continue
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             result[key] = _merged(old, value)
         else:
