@@ -1,0 +1,210 @@
+"""The demo, with few accounts, to the end: what it promises happens and every invariant holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import backstop.harness.demo.run as demo
+from backstop.chain.artifacts import build_artifacts
+from backstop.harness.anvil import Anvil
+from backstop.harness.demo.play import Player, Result
+from backstop.harness.demo.report import as_json, gains
+from backstop.harness.demo.run import FAILED, OK, STOPPED, WRONG_REQUEST, Settings, run
+from backstop.harness.demo.table import PlainTable
+from backstop.harness.scenario import Scenario, names
+
+ACCOUNTS = 60
+PROMISED = {
+    "crash-2025-10-10": (
+        "partial_liquidations",
+        "fully_covered",
+        "exhausted_compartments",
+        "reserve_draws",
+        "tear_ups",
+        "side_charges",
+        "deleverages",
+    ),
+    "crash-2020-03-12": (
+        "partial_liquidations",
+        "fully_covered",
+        "exhausted_compartments",
+        "reserve_draws",
+        "tear_ups",
+        "side_charges",
+    ),
+    "squeeze": (
+        "partial_liquidations",
+        "fully_covered",
+        "exhausted_compartments",
+        "reserve_draws",
+        "tear_ups",
+        "side_charges",
+        "recorded",
+    ),
+}
+
+pytestmark = pytest.mark.slow
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def phase(self, text: str) -> None: ...
+
+    def opened(self, stage: Any, row: Any) -> None: ...
+
+    def step(self, row: Any, tally: Any) -> None: ...
+
+    def shortfall(self, shortfall: Any) -> None: ...
+
+
+@pytest.fixture(scope="module", params=names())
+def result(request: Any) -> Iterator[Result]:
+    scenario = Scenario.load(request.param, accounts=ACCOUNTS)
+    with Anvil(accounts=2, block_interval=None, timestamp=scenario.start - 7200) as node:
+        player = Player(node.client, scenario, 1, build_artifacts(), Silent())
+        yield player.play()
+
+
+def test_every_scenario_is_covered_here() -> None:
+    assert sorted(PROMISED) == names()
+    for name, promised in PROMISED.items():
+        assert set(promised) == set(Scenario.load(name).expect)
+
+
+def test_what_is_promised_happens(result: Result) -> None:
+    counts = result.tally.counts
+    for name in PROMISED[result.scenario.name]:
+        assert counts[name] >= 1, (name, dict(counts))
+    assert len(result.rows) == result.scenario.steps + 1
+
+
+def test_every_invariant_was_checked_and_holds(result: Result) -> None:
+    assert result.checks.broken == []
+    assert set(result.checks.done) == {
+        "CONSERVATION",
+        "NO_MINT",
+        "RECEIPT_EXACT",
+        "WATERFALL_ORDER",
+        "DRAW_LIMITS",
+        "ZERO_SUM",
+        "FLAT_UNTOUCHED",
+    }
+    assert result.checks.done["NO_MINT"] == result.scenario.steps
+    assert result.checks.done["RECEIPT_EXACT"] == len(result.tally.shortfalls) > 0
+
+
+def test_what_everybody_put_in_is_what_everybody_owns(result: Result) -> None:
+    lines = gains(result)
+    assert sum(line[2] for line in lines) == sum(line[3] for line in lines)
+    assert sum(line[1] for line in lines) == len(result.plan.participants) + 2
+    deposited = sum(p.collateral for p in result.plan.participants)
+    assert (
+        sum(line[2] for line in lines) == (deposited + result.first_fund.total) * result.stage.scale
+    )
+
+
+def test_receipts_add_up_to_the_sums_of_the_events(result: Result) -> None:
+    tally = result.tally
+    assert sum(s.legs["side"] for s in tally.shortfalls) == sum(
+        amount for name, amount in tally.sums.items() if name.startswith("charged to ")
+    )
+    assert sum(s.legs["recorded"] for s in tally.shortfalls) == tally.sums["recorded"]
+    drawn = tally.sums["assets from reserve"] * result.stage.scale
+    assert sum(s.legs["reserve"] for s in tally.shortfalls) == drawn
+    left = tally.sums["recorded"] - tally.sums["repaid"]
+    assert left == sum(market.recordedDeficit for market in result.last.markets)
+
+
+def test_the_open_interest_was_opened_by_signed_orders(result: Result) -> None:
+    assert result.tally.counts["trades"] >= ACCOUNTS // 2
+    for market, row in zip(result.scenario.markets, result.rows[0].markets, strict=True):
+        assert row.open_interest == pytest.approx(market.open_interest, rel=1e-3)
+
+
+def test_the_json_is_json_and_says_the_same(result: Result) -> None:
+    data = json.loads(json.dumps(as_json(result)))
+    assert data["ok"] is True
+    assert len(data["receipts"]) == len(result.tally.shortfalls)
+    assert int(data["conservation"]["dust"]) == result.books.dust >= 0
+    for receipt in data["receipts"]:
+        assert sum(map(int, receipt["legs"].values())) == int(receipt["deficit"])
+
+
+# --- around the run
+
+FEW = Settings(scenario="squeeze", accounts=20)
+
+
+def test_a_run_reports_and_leaves_no_node(capsys: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    started: list[Anvil] = []
+    start = Anvil.start
+    monkeypatch.setattr(
+        Anvil, "start", lambda self, timeout=30.0: started.append(self) or start(self, timeout)
+    )
+    assert run(FEW) == OK
+    said = capsys.readouterr().out
+    for part in ("Who gained, who lost", "Conservation, to the wei", "Every invariant held"):
+        assert part in said
+    assert len(started) == 1 and not started[0].running
+
+
+def test_a_killed_node_is_said(capsys: Any, monkeypatch: Any) -> None:
+    class Killer(PlainTable):
+        def step(self, row: Any, tally: Any) -> None:
+            os.kill(started[0].pid, signal.SIGKILL)
+
+    started: list[Anvil] = []
+    start = Anvil.start
+    monkeypatch.setattr(
+        Anvil, "start", lambda self, timeout=30.0: started.append(self) or start(self, timeout)
+    )
+    monkeypatch.setattr(demo, "make_table", Killer)
+    assert run(FEW) == FAILED
+    assert "Traceback" not in (said := capsys.readouterr().err)
+    assert "Error: " in said and ("anvil is not running" in said or "node is gone" in said)
+
+
+def test_ctrl_c_stops_the_node_too(capsys: Any, monkeypatch: Any) -> None:
+    class Impatient(PlainTable):
+        def step(self, row: Any, tally: Any) -> None:
+            raise KeyboardInterrupt
+
+    started: list[Anvil] = []
+    start = Anvil.start
+    monkeypatch.setattr(
+        Anvil, "start", lambda self, timeout=30.0: started.append(self) or start(self, timeout)
+    )
+    monkeypatch.setattr(demo, "make_table", Impatient)
+    assert run(FEW) == STOPPED
+    assert not started[0].running
+    assert "nothing is left behind" in capsys.readouterr().err
+
+
+def test_keep_node_records_the_deployment(capsys: Any, tmp_path: Path) -> None:
+    scenario = Scenario.load("squeeze")
+    with Anvil(accounts=2, block_interval=None, timestamp=scenario.start - 7200) as node:
+        settings = replace(FEW, keep_node=True, url=node.url, records=tmp_path)
+        assert run(settings) == OK
+        (record,) = tmp_path.glob("*.json")
+        assert json.loads(record.read_text())["chain_id"] == node.client.chain_id
+        said = capsys.readouterr().out
+        assert f"export APE_FOUNDRY_HOST={node.url}" in said and "ape run fund" in said
+        # a second run on the same node: its clock is ahead of the history, and that is no problem
+        assert run(replace(FEW, url=node.url)) == OK
+
+
+def test_wrong_settings_are_said(capsys: Any) -> None:
+    assert run(Settings(scenario="nonsense")) == WRONG_REQUEST
+    assert "crash-2025-10-10" in capsys.readouterr().err
+    assert run(replace(FEW, fund="lots")) == WRONG_REQUEST
+    assert run(replace(FEW, url="http://127.0.0.1:9")) == FAILED
+    assert "node" in capsys.readouterr().err
