@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bench import SCALE, WAD, Bench
 
+from backstop.harness.bench import SCALE, WAD, Bench
 from backstop.harness.rpc import expect_revert
 
 

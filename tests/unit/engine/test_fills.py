@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from bench import WAD, Bench
 
+from backstop.harness.bench import WAD, Bench
 from backstop.harness.rpc import expect_revert
 
 

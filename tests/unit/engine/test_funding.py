@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench import WAD, Bench
+
+from backstop.harness.bench import WAD, Bench
 
 EIGHT_HOURS = 8 * 3600
 

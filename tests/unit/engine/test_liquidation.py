@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from bench import SCALE, WAD, Bench
 
+from backstop.harness.bench import SCALE, WAD, Bench
 from backstop.harness.rpc import expect_revert
 
 ANY = 2**255

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench import LIQUIDATION, PARAMETERS, Bench
 
+from backstop.harness.bench import LIQUIDATION, PARAMETERS, Bench
 from backstop.harness.rpc import expect_revert
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from backstop.chain.deploy import System
+from backstop.chain.artifacts import ArtifactSource
+from backstop.chain.config import Parameters
+from backstop.chain.deploy import ROLE_IDS, RpcDeployer, System, deploy
 from backstop.chain.signing import Order, account_id, sign_order
-from backstop.harness.anvil import private_key
+from backstop.harness.anvil import account_address, private_key
 from backstop.harness.rpc import RpcClient
 
-WAD = 10**18
-PPM = 10**6
-SCALE = 10**12  # WAD per unit of the 6-decimal token
-FOREVER = 2**40 - 1
+ROOT: Final = Path(__file__).resolve().parents[2]
 
-PARAMETERS: dict[str, int] = {
+WAD: Final = 10**18
+SCALE: Final = 10**12  # WAD per unit of the 6-decimal token
+FOREVER: Final = 2**40 - 1
+
+PARAMETERS: Final[dict[str, int]] = {
     "openInterestCap": 1_000 * WAD,
     "sizeScale": 2**64 - 1,
     "initialMarginPpm": 99_000,
@@ -34,7 +38,7 @@ PARAMETERS: dict[str, int] = {
     "chargeCapPpm": 100_000,
     "minBase": 10**6,  # 0.001
 }
-LIQUIDATION: dict[str, int] = {
+LIQUIDATION: Final[dict[str, int]] = {
     "targetHealthPpm": 1_200_000,
     "minDiscountPpm": 2_500,
     "maxDiscountPpm": 10_000,
@@ -60,17 +64,21 @@ class Bench:
 
     @property
     def engine(self) -> Any:
+        """The margin engine."""
         return self.system.engine
 
     @property
     def liquidator(self) -> Any:
+        """The liquidator."""
         return self.system.liquidator
 
     @property
     def fund(self) -> Any:
+        """The insurance fund."""
         return self.system.fund
 
     def account(self, user: int, sub: int = 0) -> bytes:
+        """A user's account number."""
         return account_id(self.users[user], sub)
 
     def deposit(self, user: int, tokens: int, sub: int = 0) -> bytes:
@@ -128,12 +136,15 @@ class Bench:
         self.engine.setMarket(market, p, liquidation, sender=self.owner)
 
     def state(self, user: int, sub: int = 0) -> Any:
+        """The whole account, as the engine sees it now."""
         return self.engine.accountState(self.account(user, sub))
 
     def size(self, user: int, market: int = 0) -> int:
+        """Signed size of a position, WAD."""
         return int(self.engine.positionSize(self.account(user), market))
 
     def now(self) -> int:
+        """Time of the latest block, seconds."""
         return self.rpc.timestamp
 
     def engine_surplus(self, accounts: Sequence[bytes], markets: int = 2) -> int:
@@ -149,3 +160,46 @@ class Bench:
             m = self.engine.marketState(market)
             owed += m.fundFees + m.treasuryFees - m.recordedDeficit
         return int(self.system.token.balanceOf(self.engine.address)) * SCALE - owed
+
+    def list_market(self) -> int:
+        """One more market at 100 tokens, with the bench's parameters and two new feeds."""
+        market = int(self.engine.marketCount())
+        feeds = [
+            self.rpc.deploy(self.system.artifacts("MockFeed"), 8, 100 * 10**8, sender=self.owner)
+            for _ in range(2)
+        ]
+        self.set_feeds(market, feeds[0].address, feeds[1].address)
+        self.engine.listMarket(PARAMETERS, LIQUIDATION, sender=self.owner)
+        limits = {"compartmentCap": 10**12, "perWindow": 10**12}
+        self.fund.setClaimantMarket(self.engine.address, market, limits, sender=self.owner)
+        self.engine.poke(market, sender=self.owner)
+        return market
+
+    def set_feeds(self, market: int, primary: str, secondary: str) -> None:
+        """Feeds that never grow old and may jump by 40 %."""
+        config = {
+            "primary": {"source": primary, "maxAge": 10**6},
+            "secondary": {"source": secondary, "maxAge": 10**6},
+            "maxDeviation": 20_000,
+            "maxJump": 400_000,
+            "minPrice": 10**15,
+            "maxPrice": 10**24,
+        }
+        self.system.oracle.setFeeds(market, config, sender=self.owner)
+
+
+def deploy_bench(rpc: RpcClient, artifacts: ArtifactSource) -> Bench:
+    """A local deployment whose owner may change everything at once; both markets at 100 tokens."""
+    parameters = Parameters.load(ROOT / "parameters" / "local.yaml")
+    owner = account_address(0)
+    system = deploy(parameters, RpcDeployer(rpc, owner, artifacts), hand_over=False)
+    for role, number in ROLE_IDS.items():
+        if role != "admin":
+            system.authority.grantRole(number, owner, 0, sender=owner)
+    bench = Bench(rpc, system, owner, [account_address(index) for index in range(12)])
+    for market in range(2):
+        config = system.oracle.feeds(market)
+        bench.set_feeds(market, config.primary.source, config.secondary.source)
+        bench.set_market(market)
+        bench.price(100, market)
+    return bench
