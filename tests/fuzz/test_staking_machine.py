@@ -23,7 +23,7 @@ PEOPLE = 3
 
 assets_ = st.one_of(st.integers(0, 100), st.integers(0, 10**9), st.just(2**256 - 1))
 shares_ = st.one_of(st.integers(0, 10**4), st.integers(0, 10**12), st.just(2**256 - 1))
-parts = st.integers(0, 1_000)
+parts = st.integers(0, 999)
 person = st.integers(0, PEOPLE - 1)
 delays = st.one_of(st.integers(1, 3_600), st.integers(1, 9 * DAY), st.integers(1, 30 * DAY))
 
@@ -50,6 +50,9 @@ class StakingMachine(RuleBasedStateMachine):
             lambda m, n: m.set_claimant_market(self.claimant, 0, MarketLimits(0, HUGE), n),
         )
         self.set_terms(10**12, 14 * DAY)
+        for who in range(PEOPLE):
+            self.deposit(who, who, 10 ** (7 + who), 1)
+        self.request(0, 0, 500, 1)
 
     def teardown(self) -> None:
         self.world.client.rpc("evm_revert", self.snapshot)
