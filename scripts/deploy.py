@@ -31,17 +31,16 @@ def cli(account: Any, parameters: str, as_json: bool) -> None:
     """
     import ape
 
-    from backstop.chain.artifacts import ROOT
+    from backstop.chain.artifacts import ROOT, compiled_project
     from backstop.chain.config import Parameters
     from backstop.chain.deploy import AccountDeployer, deploy
     from backstop.chain.record import record_path
 
     checked = Parameters.load(parameters)
     provider = active_provider()
-    artifacts = ape.project.get_contract
     system = deploy(
         checked,
-        AccountDeployer(account, provider, artifacts),
+        AccountDeployer(account, provider, compiled_project(ape.project)),
         log=lambda line: click.echo(line, err=as_json),
     )
     temporary = owns_node(provider)

@@ -16,7 +16,7 @@ def cli(as_json: bool) -> None:
     Example:
       ape run fund
     """
-    from backstop.chain.format import amount, duration, table
+    from backstop.chain.format import amount, duration, percent, table
     from backstop.chain.views import FundView
 
     system = open_system()
@@ -43,6 +43,9 @@ def cli(as_json: bool) -> None:
         "",
         f"layer 2  operator's reserve {amount(sheet.reserve)}, target"
         f" {amount(sheet.reserve_target)} ({amount(gap)} missing)",
+        f"layer 3  stake {amount(sheet.staked)}, at most {amount(sheet.stake_cap)}; leaving, still"
+        f" bearing losses {amount(sheet.slashable - sheet.staked)}; share of income"
+        f" {percent(sheet.staker_share_ppm)}",
         f"layer 6  recorded deficit {amount(sheet.recorded_deficit)}",
         f"limits   {amount(sheet.per_claim)} an event, {amount(sheet.per_window)} in"
         f" {duration(sheet.window)} ({amount(sheet.window_room)} left)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -53,6 +54,25 @@ def build_artifacts(root: Path = ROOT) -> ArtifactSource:
     return lookup
 
 
+def compiled_project(project: Any) -> ArtifactSource:
+    """Artifacts of ape's project, compiled anew if any source has changed since.
+
+    ape compiles a changed file but not the contracts that import it, so that an edit of a module
+    would leave the contract that is made of it as it was. Here one digest of all sources decides.
+    """
+    stamp = ROOT / ".build" / "sources.sha256"
+    digest = hashlib.sha256()
+    for folder in ("contracts", "interfaces"):
+        for path in sorted((ROOT / folder).rglob("*.sol")):
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    digest.update((ROOT / "ape-config.yaml").read_bytes())
+    if not stamp.is_file() or stamp.read_text() != digest.hexdigest():
+        project.load_contracts(use_cache=False)
+        stamp.write_text(digest.hexdigest())
+    source: ArtifactSource = project.get_contract
+    return source
+
+
 def engine_abi(artifacts: ArtifactSource) -> list[dict[str, Any]]:
     """The margin engine's whole ABI: its two halves answer at one address."""
     merged: dict[tuple[str, str], dict[str, Any]] = {}
@@ -66,3 +86,9 @@ def engine_abi(artifacts: ArtifactSource) -> list[dict[str, Any]]:
 def contract_abi(artifacts: ArtifactSource, name: str) -> list[dict[str, Any]]:
     """The ABI of a deployed contract, by its artifact's name."""
     return engine_abi(artifacts) if name == "MarginEngine" else abi_of(artifacts(name))
+
+
+if __name__ == "__main__":
+    import ape
+
+    compiled_project(ape.project)

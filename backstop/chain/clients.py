@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from backstop.chain.deploy import System
+from backstop.chain.format import amount as shown
 from backstop.chain.orders import AccountSigner, KeySigner, SignedOrder, Signer
 from backstop.chain.signing import Order, account_id, as_tuple
 from backstop.chain.transport import ApeClient, Receipt
@@ -388,8 +389,8 @@ class Keeper(_User):
             return self.close_out(account)
         if not state.liquidatable:
             raise NothingToDo(
-                f"equity {state.equity:.2f} covers the maintenance margin"
-                f" {state.maintenance_margin:.2f}: the account is healthy"
+                f"equity {shown(state.equity)} covers the maintenance margin"
+                f" {shown(state.maintenance_margin)}: the account is healthy"
             )
         candidates = [
             position

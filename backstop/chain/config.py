@@ -175,12 +175,22 @@ class ClaimantConfig:
 
 
 @dataclass(frozen=True)
+class StakingConfig:
+    """The staked tranche: largest active stake in whole tokens, seconds, share of all income."""
+
+    cap: Decimal
+    cooldown: int
+    share_ppm: int
+
+
+@dataclass(frozen=True)
 class FundConfig:
-    """The insurance fund, whole tokens."""
+    """The insurance fund, whole tokens. Without `staking` nothing can be staked."""
 
     reserve_target: Decimal
     initial_reserve: Decimal
     engine: ClaimantConfig
+    staking: StakingConfig | None
 
 
 @dataclass(frozen=True)
@@ -486,8 +496,19 @@ def _fund(node: _Node, token: TokenConfig) -> FundConfig:
             per_window=_tokens(claimant, "per_window", token, 104),
             window=claimant.seconds("window", low=1, high=2**32 - 1),
         ),
+        staking=_staking(node.child("staking"), token) if "staking" in node else None,
     )
     claimant.done()
+    node.done()
+    return result
+
+
+def _staking(node: _Node, token: TokenConfig) -> StakingConfig:
+    result = StakingConfig(
+        cap=_tokens(node, "cap", token, 112),
+        cooldown=node.seconds("cooldown", low=86_400, high=28 * 86_400),
+        share_ppm=node.fraction("share", 6, high="100%", bits=24),
+    )
     node.done()
     return result
 

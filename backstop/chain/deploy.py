@@ -62,9 +62,10 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "treasurer": ("releaseReserve",),
         "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
     },
+    "tranche": {"fund_admin": ("setTerms",)},
 }
 """Which role may call which restricted function, contract by contract. What is not here stays with
-the admin, and a test makes sure that nothing does. A fund without stakers lacks their functions."""
+the admin, and a test makes sure that nothing does."""
 
 ARTIFACTS: Final[Mapping[str, str]] = {
     "authority": "Authority",
@@ -73,6 +74,7 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "back_office": "MarginEngineBackOffice",
     "engine": "MarginEngine",
     "fund": "InsuranceFund",
+    "tranche": "StakedTranche",
     "settlement": "OrderSettlement",
     "liquidator": "Liquidator",
 }
@@ -201,6 +203,11 @@ class System:
         return self._bind("fund")
 
     @cached_property
+    def tranche(self) -> Contract:
+        """The StakedTranche, layer 3: the fund deployed it."""
+        return self._bind("tranche")
+
+    @cached_property
     def settlement(self) -> Contract:
         """The OrderSettlement."""
         return self._bind("settlement")
@@ -325,7 +332,7 @@ class _Builder:
         return DeployedFeed(str(feed.address), feed.decimals, False)
 
     def core(self) -> None:
-        """The contracts that know each other, in nine transactions without a gap."""
+        """The contracts that know each other, in six transactions without a gap."""
         authority, token = self.contracts["authority"].address, self.contracts["token"].address
         first = self.nonce() + 1
         engine, fund, settlement, liquidator = (
@@ -346,6 +353,9 @@ class _Builder:
         ).address
         self.add("engine", wiring, back_office, expected=engine)
         self.add("fund", token, lock, authority, expected=fund)
+        tranche = self.contracts["fund"].stakedTranche()
+        abi = contract_abi(self.deployer.artifacts, ARTIFACTS["tranche"])
+        self.keep("tranche", ARTIFACTS["tranche"], Contract(self.client, tranche, abi))
         self.add("settlement", engine, liquidator, lock, expected=settlement)
         self.add("liquidator", engine, settlement, lock, token, expected=liquidator)
 
@@ -403,6 +413,10 @@ class _Builder:
         self.send("fund", "setClaimant", self.contracts["engine"].address, limits)
         target = self.units(fund.reserve_target, decimals, "fund.reserve_target")
         self.send("fund", "setReserveTarget", target)
+        if staking := fund.staking:
+            cap = self.units(staking.cap, decimals, "fund.staking.cap")
+            self.send("tranche", "setTerms", cap, staking.cooldown)
+            self.send("fund", "setStakerShare", staking.share_ppm)
 
     def capital(self, decimals: int) -> None:
         """What the deployer puts into the fund: the reserve and the markets' compartments."""
@@ -438,8 +452,7 @@ class _Builder:
         for name, by_role in PERMISSIONS.items():
             contract = self.contracts[name]
             for role, functions in by_role.items():
-                there = {item.get("name") for item in contract.abi}
-                picked = [selector(contract, item) for item in functions if item in there]
+                picked = [selector(contract, function) for function in functions]
                 self.send(
                     "authority", "setTargetFunctionRole", contract.address, picked, ROLE_IDS[role]
                 )

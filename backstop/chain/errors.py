@@ -239,6 +239,17 @@ _SENTENCES: Final[Mapping[str, str]] = {
     ),
     "AboveMaximum": "{value} is above the maximum {maximum}",
     "NoShortfall": "{claimant:who} has no unpaid loss in {market:market}: nothing to report",
+    "NotFund": "only the fund may do this, not {caller:who}",
+    "NotController": "{caller:who} is neither {controller:who} nor its operator",
+    "ZeroAssets": "the amount is zero: give a positive one",
+    "ZeroShares": "the amount is worth no share: give a larger one",
+    "AboveCap": "there is room for {room:assets} of stake, not {assets:assets}: stake less",
+    "InvalidTerms": "{field} of the staked tranche is not allowed: see docs/parameters.md",
+    "NotClaimable": (
+        "{shares} shares were asked of request {requestId} of {controller:who}, and {claimable} can"
+        " be claimed now: wait until it has matured"
+    ),
+    "PreviewUnknown": "nobody knows before maturity what a request will pay",
     "NotTranche": "only the staked tranche may do this, not {caller:who}",
     "InvalidLimits": "the limit {field} is not allowed: see docs/parameters.md",
     # parameters
@@ -318,6 +329,12 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "AddressEmptyCode": "there is no contract at {target}",
     "FailedCall": "the called contract failed without a reason",
     "InsufficientBalance": "{balance} wei are there, {needed} wei are needed",
+    "ERC2612ExpiredSignature": "the permit has expired: sign a new one",
+    "ERC2612InvalidSigner": "the permit is signed by {signer}, not by {owner}",
+    "InvalidAccountNonce": "the permit of {account} was used already: sign with {currentNonce}",
+    "ECDSAInvalidSignature": "the signature is not valid",
+    "ECDSAInvalidSignatureLength": "the signature has a wrong length",
+    "ECDSAInvalidSignatureS": "the signature is not in its normal form",
     "InvalidShortString": "a text is not valid",
     "StringTooLong": "a text is too long",
     # the token, as OpenZeppelin writes it

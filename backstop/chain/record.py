@@ -59,8 +59,8 @@ class Record:
         block: number of the block in which the set-up ended.
         deployer: who deployed.
         parameters: name of the parameters, and their digest.
-        contracts: by role: authority, token, oracle, lock, back_office, engine, fund, settlement,
-            liquidator.
+        contracts: by role: authority, token, oracle, lock, back_office, engine, fund, tranche,
+            settlement, liquidator.
     """
 
     chain_id: int

@@ -119,12 +119,21 @@ class CompartmentView:
 
 @dataclass(frozen=True)
 class FundSheet:
-    """The fund's balance sheet by layer, and its limits."""
+    """The fund's balance sheet by layer, and its limits.
+
+    Attributes:
+        staked: active stake, income that has reached it included.
+        slashable: what a loss can take of layer 3: also the exits that have not matured.
+    """
 
     total: Decimal
     compartments: tuple[CompartmentView, ...]
     reserve: Decimal
     reserve_target: Decimal
+    staked: Decimal
+    slashable: Decimal
+    stake_cap: Decimal
+    staker_share_ppm: int
     per_claim: Decimal
     per_window: Decimal
     window: int
@@ -242,8 +251,9 @@ class FundView(Reader):
     """Reads the insurance fund."""
 
     def sheet(self) -> FundSheet:
-        """The balance sheet: layers 1 and 2, limits, and what nobody has paid yet."""
+        """The balance sheet: layers 1 to 3, limits, and what nobody has paid yet."""
         fund, engine = self.system.fund, self.system.engine.address
+        tranche = self.system.tranche
         limits = fund.claimantLimits(engine)
         room = Decimal(0)
         compartments = []
@@ -259,7 +269,7 @@ class FundView(Reader):
                     assets=self._assets(fund.compartment(engine, number)),
                     cap=self._assets(market.compartmentCap),
                     per_window=self._assets(market.perWindow),
-                    room=self._assets(min(per_claim, claimant_room, market_room, fund.reserve())),
+                    room=self._assets(min(per_claim, claimant_room, market_room)),
                     pending_income=from_wad(state.fundFees),
                     recorded_deficit=from_wad(state.recordedDeficit),
                 )
@@ -269,6 +279,10 @@ class FundView(Reader):
             compartments=tuple(compartments),
             reserve=self._assets(fund.reserve()),
             reserve_target=self._assets(fund.reserveTarget()),
+            staked=self._assets(tranche.totalAssets()),
+            slashable=self._assets(tranche.slashable()),
+            stake_cap=self._assets(tranche.terms().cap),
+            staker_share_ppm=fund.stakerShare(),
             per_claim=self._assets(limits.perClaim),
             per_window=self._assets(limits.perWindow),
             window=limits.window,

@@ -39,7 +39,7 @@ def deployed(node: Anvil, parameters: Parameters, compiled: Any) -> System:
 
 @pytest.fixture(scope="session")
 def compiled() -> Any:
-    """Artifacts of the sources as they are."""
+    """Artifacts; `make test` has compiled them."""
     import ape
 
     return ape.project.get_contract

@@ -82,6 +82,9 @@ MISTAKES = [
     (("fund", "engine", "per_claim"), str(10**30), "below 2\\^112"),
     (("fund", "engine", "per_window"), str(10**27), "below 2\\^104"),
     (("fund", "engine", "window"), "0s", "from 1s"),
+    (("fund", "staking", "cooldown"), "29d", "to 2419200s"),
+    (("fund", "staking", "share"), "101%", "to 100%"),
+    (("fund", "staking", "cap"), "-1", "at least 0"),
     ((*M0, "name"), "a b", "letters"),
     ((*M0, "open_interest_cap"), "1e3", "decimal"),
     ((*M0, "open_interest_cap"), str(2**112), "from 0 to"),
@@ -156,6 +159,7 @@ def fields(node, path=()):
 ALL = [path for path in fields(yaml.load(TEXT, yaml.BaseLoader)) if path[:2] != ("markets", 1)]
 OPTIONAL = {
     ("fund", "initial_reserve"),
+    ("fund", "staking"),
     (*M0, "fund", "initial"),
     (*M0, "feeds", "secondary"),
     (*M0, "feeds", "primary", "decimals"),
