@@ -25,7 +25,7 @@ abstract contract AccountStates is Margin {
         uint256 n;
         for (uint256 id = 0; bits != 0; ++id) {
             if (bits & 1 != 0) {
-                PositionState memory p = _positionState(_peek(id), account);
+                PositionState memory p = _positionState(_peek(id, BOTH), account);
                 s.positions[n++] = p;
                 s.equity += p.value;
                 s.initialMargin += p.initialMargin;

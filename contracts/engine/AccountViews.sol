@@ -18,7 +18,7 @@ abstract contract AccountViews is Collateral {
     }
 
     function positionSize(bytes32 account, uint256 market) external view whenFree returns (int256 size) {
-        (MarketCache memory c,) = _loadStored(market);
+        MarketCache memory c = _loadStored(market);
         (size,) = _position(c, account);
     }
 

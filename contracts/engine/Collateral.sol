@@ -64,7 +64,7 @@ abstract contract Collateral is Margin {
     function _realiseEnded(Account memory a, bytes32 account, uint256 ended) private {
         for (uint256 id = 0; ended != 0; ++id) {
             if (ended & 1 != 0) {
-                (MarketCache memory c,) = _loadStored(id);
+                MarketCache memory c = _loadStored(id);
                 (, int256 quote) = _position(c, account);
                 _changePosition(c, a, account, 0, quote, 0, 0);
                 // a position of less than a wei is still part of its side's sum of basis

@@ -44,7 +44,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         uint256 surcharge,
         uint256 reward
     ) external onlyLiquidator {
-        (MarketCache memory c,) = _loadStored(market);
+        MarketCache memory c = _loadStored(market);
         (int256 held,) = _position(c, account);
         // the buyer pays the quote rounded up, the seller gets it rounded down
         int256 paid = -int256(base.mulDivUp(price, FixedPoint.WAD));
@@ -82,7 +82,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         onlyLiquidator
         returns (uint256 charged)
     {
-        (MarketCache memory c,) = _loadStored(market);
+        MarketCache memory c = _loadStored(market);
         (int256 held,) = _position(c, account);
         base = FixedPoint.min(base, FixedPoint.abs(held));
         bool short = held < 0;
@@ -126,7 +126,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
     }
 
     function chargeSide(uint256 market, bool longs, uint256 amount) external onlyLiquidator returns (uint256 charged) {
-        (MarketCache memory c,) = _loadStored(market);
+        MarketCache memory c = _loadStored(market);
         charged = _charge(c, !longs, amount);
         _store(c);
     }

@@ -48,7 +48,7 @@ abstract contract Margin is Positions {
         uint256 bits = a.markets;
         if (except != NO_MARKET) bits &= ~uint256(_bit(except));
         for (uint256 id = 0; bits != 0; ++id) {
-            if (bits & 1 != 0) _addPosition(v, _peek(id), account);
+            if (bits & 1 != 0) _addPosition(v, _peek(id, _positions[account][id].tag & 1), account);
             bits >>= 1;
         }
     }

@@ -50,25 +50,31 @@ abstract contract MarketCaches is EngineStorage {
 
     uint256 internal constant LONG = 0;
     uint256 internal constant SHORT = 1;
+    uint256 internal constant BOTH = 2;
 
-    /// @dev The market with funding accrued and the mark refreshed if the stored one is older than `maxAge` seconds
-    /// (the market's own bound if `maxAge` is `OWN_AGE`). For valuing positions; not stored.
-    function _peek(uint256 id) internal view returns (MarketCache memory c) {
+    /// @dev The market (one side of it, or `BOTH`) with funding accrued, and the mark refreshed if the stored one is older
+    /// than the market allows. For valuing positions; not stored.
+    function _peek(uint256 id, uint256 which) internal view returns (MarketCache memory c) {
         uint256 maxAge;
-        (c, maxAge) = _loadStored(id);
+        (c, maxAge) = _load(id, which);
         // an invalid reading is looked at again, however young it is
         if (block.timestamp - c.markTime > maxAge || c.validity == IPriceOracle.Validity.Invalid) _refreshMark(c);
     }
 
     /// @dev The market with funding accrued and the oracle asked, whatever the age of the mark. To be stored.
     function _loadFresh(uint256 id) internal view returns (MarketCache memory c) {
-        (c,) = _loadStored(id);
+        c = _loadStored(id);
         if (c.maintenanceMarginPpm == 0) revert UnknownMarket(id); // no listed market is without
         _refreshMark(c);
     }
 
     /// @dev The market with funding accrued, at its stored mark.
-    function _loadStored(uint256 id) internal view returns (MarketCache memory c, uint256 maxAge) {
+    function _loadStored(uint256 id) internal view returns (MarketCache memory c) {
+        (c,) = _load(id, BOTH);
+    }
+
+    /// @dev Loads one side or both; while funding flows both are needed for either.
+    function _load(uint256 id, uint256 which) private view returns (MarketCache memory c, uint256 maxAge) {
         Market storage m = _markets[id];
         c.id = id;
         bytes32 slot;
@@ -76,8 +82,9 @@ abstract contract MarketCaches is EngineStorage {
             slot := m.slot
         }
         c.slot = slot;
-        _loadSide(c.sides[LONG], m.long, m.totals.basisLong);
-        _loadSide(c.sides[SHORT], m.short, m.totals.basisShort);
+        if (m.mark.averagePremium != 0) which = BOTH;
+        if (which != SHORT) _loadSide(c.sides[LONG], m.long, m.totals.basisLong);
+        if (which != LONG) _loadSide(c.sides[SHORT], m.short, m.totals.basisShort);
         c.accruedAt = m.totals.accruedAt;
         c.markPrice = m.mark.price;
         c.markTime = m.mark.time;
