@@ -109,6 +109,14 @@ class Checks:
         limits = self.stage.scenario.parameters.fund.engine
         per_claim = int(limits.per_claim * 10**self.stage.system.record.token_decimals)
         self.expect("DRAW_LIMITS", drawn <= per_claim, f"{drawn} drawn, {per_claim} allowed")
+        limited = any(event.claimed > sum(event.legs) for event in covered)
+        left = shortfall.legs["side"] + shortfall.legs["recorded"]
+        self.expect(
+            "WATERFALL_ORDER",
+            limited or not left or not shortfall.event,
+            f"event {shortfall.event} left {left} wei to the opposite side although the fund paid"
+            " every claim in full",
+        )
         for event in covered:
             empty = fund.compartments[event.market] == 0
             self.expect(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from backstop.chain.artifacts import MissingArtifact, build_artifacts
+from backstop.chain.artifacts import ROOT, MissingArtifact, build_artifacts
 from backstop.chain.config import ConfigError
 from backstop.chain.deploy import DeploymentError
 from backstop.harness.abi import NoData, Reverted
@@ -66,15 +67,15 @@ class Settings:
 def run(settings: Settings) -> int:
     """Play a scenario and report; returns the exit code. Nothing is left behind."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(settings)
+        with _interruptible():
+            return _run(settings)
     except ConfigError as error:
         errors.print(f"Error: {error}")
         return WRONG_REQUEST
     except KeyboardInterrupt:
-        errors.print("stopped; the node is gone and nothing is left behind")
+        gone = "the node is gone and nothing is left behind"
+        errors.print(f"stopped; {gone}" if settings.url is None else "stopped")
         return STOPPED
     except (AnvilError, MissingArtifact, DeploymentError) as error:
         errors.print(f"Error: {error}")
@@ -87,6 +88,21 @@ def run(settings: Settings) -> int:
     except Reverted as error:
         errors.print(f"Error: a contract refused what the demo needs: {error}")
     return FAILED
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt; ape's own handler ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _run(settings: Settings) -> int:
@@ -108,9 +124,13 @@ def _run(settings: Settings) -> int:
         try:
             result = player.play()
         except NodeError:
-            if node is not None:
-                node.check()
-            raise
+            if node is None or node.running:
+                raise
+            said = node.output()[-500:].strip()
+            raise AnvilError(
+                "the node was killed, or it crashed, in the middle of the run: start again"
+                + (f". It said last: {said}" if said else "")
+            ) from None
         table.__exit__(None, None, None)
         if settings.json:
             sys.stdout.write(json.dumps(as_json(result), indent=2) + "\n")
@@ -163,6 +183,7 @@ def _keep(
     record = result.stage.system.record
     path = None if settings.records is None else settings.records / f"{record.chain_id}.json"
     saved = record.save(path)
+    shown = saved.relative_to(ROOT) if saved.is_relative_to(ROOT) else saved
     client.rpc("anvil_setBlockTimestampInterval", 1)
     trader = max(
         zip(result.states, result.plan.participants, strict=True),
@@ -171,7 +192,7 @@ def _keep(
     network = "--network ethereum:local:foundry"
     console.print(
         f"\nThe node is at {client.url}, chain id {record.chain_id}; deployment recorded in"
-        f" {saved.name}.\nIn another terminal, in the activated environment:\n"
+        f" {shown}.\nIn another terminal, in the activated environment:\n"
         f"  export APE_FOUNDRY_HOST={client.url}\n"
         f"  ape run fund {network}\n"
         f"  ape run account {trader.address}/0 {network}",
