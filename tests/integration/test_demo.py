@@ -119,7 +119,9 @@ def test_receipts_add_up_to_the_sums_of_the_events(result: Result) -> None:
     )
     assert sum(s.legs["recorded"] for s in tally.shortfalls) == tally.sums["recorded"]
     drawn = tally.sums["assets from reserve"] * result.stage.scale
-    assert sum(s.legs["reserve"] for s in tally.shortfalls) == drawn
+    # the fund pays whole units; what that is above a deficit is the market's income again
+    above = drawn - sum(s.legs["reserve"] for s in tally.shortfalls)
+    assert 0 <= above <= tally.counts["reserve_draws"] * result.stage.scale
     left = tally.sums["recorded"] - tally.sums["repaid"]
     assert left == sum(market.recordedDeficit for market in result.last.markets)
 

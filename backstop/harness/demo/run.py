@@ -124,7 +124,7 @@ def _run(settings: Settings) -> int:
         try:
             result = player.play()
         except NodeError:
-            if node is None or node.running:
+            if node is None or _still_runs(node):
                 raise
             said = node.output()[-500:].strip()
             raise AnvilError(
@@ -140,6 +140,15 @@ def _run(settings: Settings) -> int:
         if settings.keep_node:
             _keep(settings, result, node, client, screen)
     return FAILED if result.checks.broken or result.missing else OK
+
+
+def _still_runs(node: Anvil) -> bool:
+    """Whether the node lives; one that was just killed takes a moment to be gone."""
+    for _ in range(20):
+        if not node.running:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @contextlib.contextmanager
