@@ -26,7 +26,7 @@ LIQUIDATIONS = frozenset({"takeOver", "liquidateWithOrders", "deleverage"})
 
 
 class InvariantBroken(AssertionError):
-    """An invariant does not hold; `name` is its name in DESIGN."""
+    """An invariant does not hold; `name` is what docs/laws.md calls it."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
