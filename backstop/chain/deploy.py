@@ -110,9 +110,20 @@ def created_address(creator: str, nonce: int) -> str:
 class Deployer(Protocol):
     """An account that deploys, and the connection it uses."""
 
-    client: Client
-    address: str
-    artifacts: ArtifactSource
+    @property
+    def client(self) -> Client:
+        """The connection."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Who deploys."""
+        ...
+
+    @property
+    def artifacts(self) -> ArtifactSource:
+        """The compiled contracts."""
+        ...
 
 
 @dataclass
