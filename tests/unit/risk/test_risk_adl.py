@@ -308,12 +308,16 @@ def test_min_max_lots_against_brute_force(accounts, share):
         if np.dot(combination, lots) >= budget * (1 - 1e-12)
     )
     assert h.max() == pytest.approx(best, abs=1e-9)
+    highest = h >= h.max() - 1e-9  # nothing taken at the last level could be given back
+    assert (taken.sum() - lots[highest] < budget * (1 + 1e-9)).all()
 
 
 def test_contract_pro_rata_sums_exactly_and_is_not_sybil_resistant():
     assert contract_pro_rata([50, 30, 20], 10) == [5, 3, 2]
     assert contract_pro_rata([1, 1, 1], 2) == [1, 1, 0]
-    assert sum(contract_pro_rata([7, 11, 13, 5], 17)) == 17
+    # quotas 3.31, 5.19, 6.14, 2.36: the last has the largest remainder
+    assert contract_pro_rata([7, 11, 13, 5], 17) == [3, 5, 6, 3]
+    assert contract_pro_rata([0, 0], 0) == [0, 0]
     whole = contract_pro_rata([3, 4, 4], 4)[0]
     split = contract_pro_rata([1, 1, 1, 4, 4], 4)
     assert whole == 1 and sum(split[:3]) != whole

@@ -73,20 +73,32 @@ def test_kat12_almgren_chriss(risk_aversion, kappa, holdings, cost, sd):
         assert plan.cost_sd == pytest.approx(sd, abs=0.51)
 
 
-def _utility(inner: np.ndarray, risk_aversion: float) -> float:
+def _cost_and_variance(inner: np.ndarray, tau: float) -> tuple[float, float]:
+    """Almgren-Chriss written from its definition: trade n_k per period of tau."""
     holdings = np.concatenate([[1e6], inner, [0.0]])
     sold = -np.diff(holdings)
-    cost = 0.5 * 2.5e-7 * 1e12 + 0.0625 * 1e6 + (2.5e-6 - 1.25e-7) * float(sold @ sold)
-    return cost + risk_aversion * 0.95**2 * float(holdings[1:] @ holdings[1:])
+    permanent = sum(
+        tau * 2.5e-7 * (n / tau) * left for n, left in zip(sold, holdings[1:], strict=True)
+    )
+    temporary = sum(n * (0.0625 + 2.5e-6 * n / tau) for n in sold)
+    return permanent + temporary, 0.95**2 * tau * float(holdings[1:] @ holdings[1:])
 
 
-def test_kat12_schedule_is_optimal():
-    plan = almgren_chriss(1e6, 5, 5, risk_aversion=1e-6, **EXAMPLE)
-    start = np.array([8e5, 6e5, 4e5, 2e5])
-    best = optimize.minimize(_utility, start, args=(1e-6,), method="BFGS", options={"gtol": 1e-6})
-    mine = plan.expected_cost + 1e-6 * plan.cost_sd**2
-    assert mine == pytest.approx(_utility(np.array(plan.holdings[1:-1]), 1e-6), rel=1e-12)
-    assert mine <= best.fun * (1 + 1e-9)
+@pytest.mark.parametrize("periods", [5, 10])
+def test_kat12_schedule_is_optimal(periods):
+    plan = almgren_chriss(1e6, 5, periods, risk_aversion=1e-6, **EXAMPLE)
+    tau = 5 / periods
+    cost, variance = _cost_and_variance(np.array(plan.holdings[1:-1]), tau)
+    assert plan.expected_cost == pytest.approx(cost, rel=1e-12)
+    assert plan.cost_sd**2 == pytest.approx(variance, rel=1e-12)
+
+    def utility(inner: np.ndarray) -> float:
+        expected, risk = _cost_and_variance(inner, tau)
+        return expected + 1e-6 * risk
+
+    start = np.linspace(1e6, 0, periods + 1)[1:-1]
+    best = optimize.minimize(utility, start, method="BFGS", options={"gtol": 1e-6})
+    assert cost + 1e-6 * variance <= best.fun * (1 + 1e-9)
 
 
 # -- square root and depth -----------------------------------------------------------------------

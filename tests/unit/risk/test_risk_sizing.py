@@ -143,6 +143,7 @@ def test_solvency_ratio():
     assert solvency_ratio(120.0, 100.0, 10.0, 5.0) == pytest.approx(1.05)
     assert solvency_ratio(5.0, 100.0, 10.0) < 0
     assert math.isinf(solvency_ratio(5.0, 0.0))
+    assert solvency_ratio(5.0, 0.5) == pytest.approx(10.0)
 
 
 # -- components and the result -------------------------------------------------------------------
@@ -194,6 +195,15 @@ def test_required_gathers_everything():
     assert result.solvency_ratio == pytest.approx(20 / result.target)
     assert result.newsvendor == pytest.approx(0.02 ** (-1 / 3) - 1, rel=0.05)
     assert "covers" not in result.notes[0] or "%" in result.notes[0]
+
+
+def test_required_by_default_adds_nothing():
+    """No cascade, no floor, no add-on, no capital given: the stress loss itself."""
+    result = required(_heavy(), [[1e6, 2e6]], capital_cost=0.1, penalty=5.0)
+    assert (result.target, result.binding) == (3e6, "stress")
+    assert result.solvency_ratio is None and result.samples == 50_000
+    nothing = required(np.zeros(20_000), [[0.0]], capital_cost=1, penalty=5, usable_capital=1.0)
+    assert nothing.target == 0.0 and nothing.solvency_ratio is None
 
 
 def test_json_is_canonical_and_complete():
@@ -262,7 +272,11 @@ def test_reverse_stress_edges():
     never = reverse_stress(lambda s: s, 2.0)
     assert never.shock is None and never.covered == 1.0
     always = reverse_stress(lambda s: 5.0, 2.0)
-    assert always.shock == 0.0
+    assert (always.shock, always.covered, always.evaluations) == (0.0, 0.0, 1)
+    at_once = reverse_stress(
+        lambda s: 0.0 if s == 0 else 5.0, 2.0, tolerance=0.5, limit=1.0, steps=1
+    )
+    assert (at_once.shock, at_once.covered, at_once.evaluations) == (0.5, 0.0, 3)
     with pytest.raises(BadInput):
         reverse_stress(lambda s: s, 1.0, steps=0)
 
