@@ -159,14 +159,17 @@ class Engine(ABC):
         )
 
     def _pack(self, world: k.World, found: int) -> PathResult:
-        market = np.stack([world.markets[name] for name in MARKET_FIELDS], axis=1)
-        path = np.array([world.state[name][0] for name in PATH_FIELDS])
+        market = trailing_fields(world.markets, len(MARKET_FIELDS))
+        path = trailing_fields(world.state, len(PATH_FIELDS))[0]
         if found < 0:
             return PathResult(market, path)
+        return PathResult(market, path, self._events(world, found).sorted(), world.prices)
+
+    def _events(self, world: k.World, found: int) -> Events:
+        """Events of the last run, with the book's account numbers."""
         log = world.events[:found]
         rest = [log[f.name].copy() for f in fields(Events) if f.name != "account"]
-        events = Events(self._number(log["account"]), *rest)
-        return PathResult(market, path, events.sorted(), world.prices)
+        return Events(self._number(log["account"]), *rest)
 
     def _number(self, inner: IntArray) -> IntArray:
         """Translate the engine's account numbers to the book's."""
@@ -175,6 +178,12 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, world: k.World, logs: FloatArray, depth: FloatArray) -> None:
         """Run the kernel on the world and undo its changes to accounts."""
+
+
+def trailing_fields(records: k.Records, count: int) -> FloatArray:
+    """Copy the last `count` fields (float64) of records (R,) of 8-byte fields into (R, count)."""
+    width = records.dtype.itemsize // 8
+    return np.array(records.view(np.float64).reshape(len(records), width)[:, -count:])
 
 
 def check_path(log_price: FloatArray, width: int) -> FloatArray:
