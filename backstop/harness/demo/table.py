@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Self
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -21,7 +22,9 @@ from backstop.harness.scenario import Scenario
 
 _ROWS = 14
 _STORIES = 7
-_BAR = 28
+_BAR = 20
+_WIDE = 150
+"""Columns of a terminal on which all of the table fits."""
 
 
 def clock(time: int) -> str:
@@ -171,15 +174,23 @@ class LiveTable(PlainTable):
             parts.insert(3, Panel("\n".join(self._told), title="what happened", title_align="left"))
         return Group(*parts)
 
+    def _shown(self, values: Sequence[str]) -> list[str]:
+        """The columns that fit: a narrow terminal leaves out what the waterfall shows too."""
+        if self.console.width >= _WIDE:
+            return list(values)
+        count = len(self.story.names)
+        markets = [values[1 + 3 * n + part] for n in range(count) for part in (0, 2)]
+        return [values[0], *markets, *values[1 + 3 * count : 5 + 3 * count]]
+
     def _table(self) -> Table:
-        table = Table(expand=False, pad_edge=False, show_edge=False, header_style="bold")
-        for name in self._titles:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        for name in self._shown(self._titles):
             table.add_column(name, justify="right", no_wrap=True)
         last: Row | None = None
         for row in self._rows:
             falling = last is not None and row.markets[0].index < last.markets[0].index
             style = "bold red" if row.closed_out else "yellow" if falling else ""
-            table.add_row(*cells(row), style=style)
+            table.add_row(*self._shown(cells(row)), style=style)
             last = row
         return table
 
