@@ -49,6 +49,9 @@ interface IInsuranceFund {
     event ReserveFunded(address indexed from, uint256 assets);
     event ReserveReleased(address indexed to, uint256 assets);
     event ReserveTargetSet(uint256 target);
+    event RefillTimeSet(uint256 time);
+    /// @notice The reserve was noted below its target, or no longer below it.
+    event ReserveGapNoted(bool short, uint256 gap);
     /// @notice One event's payment for one market; the legs sum to what was paid (invariant RECEIPT_EXACT).
     event Covered(
         uint256 indexed eventId,
@@ -111,6 +114,9 @@ interface IInsuranceFund {
     /// @notice Pays a matured request; only the staked tranche.
     function payStaker(address to, uint256 assets) external;
 
+    /// @notice Anybody may start the clock of a gap between reserve and target. Nothing changes if it runs already.
+    function noteReserveGap() external;
+
     // ------------------------------------------------------------------ roles
 
     /// @notice Sets the stakers' share of all income, in 1e-6.
@@ -137,6 +143,9 @@ interface IInsuranceFund {
     /// @notice Says what the operator's reserve is meant to hold.
     function setReserveTarget(uint256 target) external;
 
+    /// @notice Sets the time in which the operator has to close a gap.
+    function setRefillTime(uint256 time) external;
+
     // ------------------------------------------------------------------ views (revert while a call is in flight)
 
     /// @notice The fund's token.
@@ -153,6 +162,10 @@ interface IInsuranceFund {
 
     /// @notice What layer 2 is meant to hold; the gap is what the operator owes it.
     function reserveTarget() external view returns (uint256 assets);
+
+    /// @notice What the operator owes its reserve, since when that is noted, and until when it has to be paid; both times
+    /// are 0 while no gap is noted.
+    function reserveGap() external view returns (uint256 gap, uint256 since, uint256 due);
 
     /// @notice Layer 3, a contract of its own.
     function stakedTranche() external view returns (address);

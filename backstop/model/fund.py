@@ -151,6 +151,8 @@ class InsuranceFund:
     reserve: int = 0
     compartments: int = 0
     reserve_target: int = 0
+    refill_time: int = 0
+    short_since: int = 0
     events: int = 0
     staker_share_ppm: int = 0
     staking: StakedTranche = field(default_factory=StakedTranche)
@@ -203,9 +205,30 @@ class InsuranceFund:
             raise ModelError("NotTighter", "perWindow")
         self._store_market(claimant, market, limits, now)
 
-    def set_reserve_target(self, target: int) -> None:
-        """Says what layer 2 is meant to hold."""
+    def set_reserve_target(self, target: int, now: int = 0) -> None:
+        """Says what layer 2 is meant to hold. `now` matters only to the clock of a gap."""
+        self._check_total(target)
         self.reserve_target = target
+        self.note_reserve_gap(now)
+
+    def set_refill_time(self, time: int) -> None:
+        """Sets the time in which the operator has to close a gap."""
+        if time >= 2**32:
+            raise ModelError("InvalidLimits", "refillTime")
+        self.refill_time = time
+
+    def note_reserve_gap(self, now: int) -> None:
+        """Starts the clock of a new gap, stops that of a closed one."""
+        short = self.reserve < self.reserve_target
+        if short != bool(self.short_since):
+            self.short_since = now if short else 0
+
+    def reserve_gap(self) -> tuple[int, int, int]:
+        """What the operator owes, since when, until when."""
+        gap = max(0, self.reserve_target - self.reserve)
+        if gap and self.short_since:
+            return gap, self.short_since, self.short_since + self.refill_time
+        return gap, 0, 0
 
     def set_staker_share(self, ppm: int) -> None:
         """Sets the stakers' share of all income."""
@@ -226,12 +249,13 @@ class InsuranceFund:
 
     # ------------------------------------------------------------------ income
 
-    def fund_reserve(self, assets: int) -> None:
-        """Anybody strengthens layer 2."""
+    def fund_reserve(self, assets: int, now: int = 0) -> None:
+        """Anybody strengthens layer 2. `now` matters only to the clock of a gap."""
         if assets == 0:
             raise ModelError("ZeroAmount")
         self._check_total(self.reserve + assets)
         self.reserve += assets
+        self.note_reserve_gap(now)
 
     def fund_compartment(self, claimant: str, market: int, assets: int) -> None:
         """Anybody strengthens a market's compartment, up to its cap."""
@@ -256,7 +280,7 @@ class InsuranceFund:
     ) -> tuple[int, int]:
         """Splits income: stakers' share, compartment up to its cap, reserve; returns the last two.
 
-        `now` matters only if the stakers have a share.
+        `now` matters only to the stakers' stream and to the clock of a gap.
         """
         self._registered(claimant)
         if assets == 0:
@@ -273,6 +297,8 @@ class InsuranceFund:
             self._market(claimant, market).balance += to_compartment
         self.compartments += to_compartment
         self.reserve += to_reserve
+        if to_reserve:
+            self.note_reserve_gap(now)
         if to_stakers:
             self.staking.add_income(to_stakers, now)
         return to_compartment, to_reserve

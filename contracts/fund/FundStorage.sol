@@ -53,6 +53,13 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
         uint32 events;
     }
 
+    /// @param shortSince when the reserve was first noted below its target; 0 while it is not
+    struct ReserveTerms {
+        uint112 target;
+        uint32 refillTime;
+        uint40 shortSince;
+    }
+
     IERC20 internal immutable ASSET;
     /// @dev Layer 3: a ledger of its own beside this one, deployed by this constructor; its tokens are here.
     IStakedTranche internal immutable TRANCHE;
@@ -60,7 +67,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     mapping(address claimant => Claimant) internal _claimants;
     mapping(address claimant => mapping(uint256 market => Market)) internal _markets;
     Totals internal _totals;
-    uint256 internal _reserveTarget;
+    ReserveTerms internal _reserveTerms;
 
     /// @dev The claimant that is being served, see `lockedOrNested`.
     address internal transient _serving;

@@ -5,7 +5,9 @@ import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {Claimants} from "./Claimants.sol";
 
 /// @title Layer 2: the operator's first loss
-/// @notice Anybody may add to it. Only what is above the target can leave, by a role.
+/// @notice Anybody may add to it. Only what is above the target can leave, by a role. While it is below, the operator owes
+/// the difference; the time to pay it runs from the moment somebody notes the gap, which anybody may do at once. (A cover
+/// does not note it itself: that would cost every draw another slot.)
 abstract contract Reserve is Claimants {
     /// @inheritdoc IInsuranceFund
     function fundReserve(uint256 assets) external locked {
@@ -20,7 +22,8 @@ abstract contract Reserve is Claimants {
         if (assets == 0) revert ZeroAmount();
         // available = max(0, reserve - target)
         uint256 held = _totals.reserve;
-        uint256 available = held > _reserveTarget ? held - _reserveTarget : 0;
+        uint256 target = _reserveTerms.target;
+        uint256 available = held > target ? held - target : 0;
         if (assets > available) revert ReserveTooSmall(assets, available);
         _totals.reserve = _toUint112(held - assets);
         emit ReserveReleased(to, assets);
@@ -29,12 +32,36 @@ abstract contract Reserve is Claimants {
 
     /// @inheritdoc IInsuranceFund
     function setReserveTarget(uint256 target) external restricted whenFree {
-        _reserveTarget = target;
+        _reserveTerms.target = _toUint112(target);
         emit ReserveTargetSet(target);
+        _noteGap();
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function setRefillTime(uint256 time) external restricted whenFree {
+        if (time > type(uint32).max) revert InvalidLimits("refillTime");
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _reserveTerms.refillTime = uint32(time);
+        emit RefillTimeSet(time);
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function noteReserveGap() external whenFree {
+        _noteGap();
     }
 
     function _addToReserve(uint256 assets) internal {
         _totals.reserve = _toUint112(_totals.reserve + assets);
+        _noteGap();
+    }
+
+    /// @dev Starts the clock of a gap that is new, stops the one of a gap that is closed; a running clock runs on.
+    function _noteGap() private {
+        ReserveTerms memory t = _reserveTerms;
+        bool short = _totals.reserve < t.target;
+        if (short == (t.shortSince != 0)) return;
+        _reserveTerms.shortSince = short ? uint40(block.timestamp) : 0;
+        emit ReserveGapNoted(short, short ? t.target - _totals.reserve : 0);
     }
 
     /// @inheritdoc IInsuranceFund
@@ -44,6 +71,13 @@ abstract contract Reserve is Claimants {
 
     /// @inheritdoc IInsuranceFund
     function reserveTarget() external view whenFree returns (uint256 assets) {
-        return _reserveTarget;
+        return _reserveTerms.target;
+    }
+
+    /// @inheritdoc IInsuranceFund
+    function reserveGap() external view whenFree returns (uint256 gap, uint256 since, uint256 due) {
+        ReserveTerms memory t = _reserveTerms;
+        gap = t.target > _totals.reserve ? t.target - _totals.reserve : 0;
+        if (gap != 0 && t.shortSince != 0) (since, due) = (t.shortSince, uint256(t.shortSince) + t.refillTime);
     }
 }

@@ -134,7 +134,7 @@ class FundMachine(RuleBasedStateMachine):
         name = self.claimants[c]
         receipt, parts = self.both(
             lambda f, _: f.receiveIncome(market, assets, sender=name),
-            lambda m, _: m.receive_income(name, market, assets),
+            lambda m, t: m.receive_income(name, market, assets, t),
         )
         if receipt is not None:
             event = receipt.one("IncomeReceived")
@@ -150,14 +150,25 @@ class FundMachine(RuleBasedStateMachine):
 
     @rule(assets=payments)
     def fund_reserve(self, assets: int) -> None:
-        self.both(lambda f, s: f.fundReserve(assets, sender=s), lambda m, _: m.fund_reserve(assets))
+        self.both(
+            lambda f, s: f.fundReserve(assets, sender=s), lambda m, t: m.fund_reserve(assets, t)
+        )
 
     @rule(wanted=amounts)
     def set_target(self, wanted: int) -> None:
         self.both(
             lambda f, s: f.setReserveTarget(wanted, sender=s),
-            lambda m, _: m.set_reserve_target(wanted),
+            lambda m, t: m.set_reserve_target(wanted, t),
         )
+
+    @rule(time=st.one_of(st.integers(0, 10**6), st.just(2**32)), delay=delays)
+    def refill_terms(self, time: int, delay: int) -> None:
+        self.both(
+            lambda f, s: f.setRefillTime(time, sender=s),
+            lambda m, _: m.set_refill_time(time),
+            delay,
+        )
+        self.both(lambda f, s: f.noteReserveGap(sender=s), lambda m, t: m.note_reserve_gap(t))
 
     @rule(assets=payments)
     def release(self, assets: int) -> None:
@@ -215,6 +226,7 @@ class FundMachine(RuleBasedStateMachine):
         assert fund.reserve() == model.reserve
         assert fund.totalCompartments() == model.compartments
         assert fund.reserveTarget() == model.reserve_target
+        assert tuple(fund.reserveGap()) == model.reserve_gap()
         assert fund.eventCount() == model.events
         assert fund.totalCapital() == model.total_capital
         for name in self.claimants:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fund_cases import ACCOUNT, LIMITS, UNIT
+from fund_cases import ACCOUNT, DAY, LIMITS, UNIT
 
 from backstop.harness.fund import ZERO_ADDRESS, FundWorld
 from backstop.harness.rpc import expect_revert
@@ -112,7 +112,7 @@ def test_reserve_in_and_out(world: FundWorld, bob: Any, carol: Any) -> None:
 
 def test_target_above_the_reserve_releases_nothing(world: FundWorld, bob: Any) -> None:
     world.fund.fundReserve(10, sender=bob.address)
-    world.fund.setReserveTarget(2**256 - 1, sender=world.owner)
+    world.fund.setReserveTarget(2**112 - 1, sender=world.owner)
     with expect_revert("ReserveTooSmall", requested=1, available=0):
         world.fund.releaseReserve(bob.address, 1, sender=world.owner)
 
@@ -172,3 +172,33 @@ def test_constants(world: FundWorld) -> None:
     assert world.fund.asset() == world.token.address
     assert world.fund.lock() == world.lock.address
     assert tuple(world.fund.claimantLimits(world.engine.address)) == LIMITS
+
+
+def test_the_operator_has_time_to_refill(world: FundWorld, alice: Any, bob: Any) -> None:
+    fund, client = world.fund, world.client
+    with expect_revert("AboveMaximum"):
+        fund.setReserveTarget(2**112, sender=world.owner)
+    with expect_revert("InvalidLimits", field="refillTime"):
+        fund.setRefillTime(2**32, sender=world.owner)
+    with expect_revert("AccessManagedUnauthorized"):
+        fund.setRefillTime(1, sender=bob.address)
+    fund.setRefillTime(7 * DAY, sender=world.owner)
+    event = fund.setReserveTarget(100, sender=world.owner).one("ReserveGapNoted")
+    since = client.timestamp
+    assert (event.short, event.gap) == (True, 100)
+    assert tuple(fund.reserveGap()) == (100, since, since + 7 * DAY)
+    fund.fundReserve(99, sender=bob.address)
+    assert tuple(fund.reserveGap()) == (1, since, since + 7 * DAY)  # the clock runs on
+    event = fund.fundReserve(1, sender=bob.address).one("ReserveGapNoted")
+    assert (event.short, event.gap) == (False, 0)
+    assert tuple(fund.reserveGap()) == (0, 0, 0)
+    # a draw opens a gap; anybody starts the clock, and nobody starts it again
+    fund.cover(ACCOUNT, [(1, 30)], 0, sender=alice.address)
+    assert tuple(fund.reserveGap()) == (30, 0, 0)
+    fund.noteReserveGap(sender=bob.address)
+    since = client.timestamp
+    assert not fund.noteReserveGap(sender=bob.address).logs
+    assert tuple(fund.reserveGap()) == (30, since, since + 7 * DAY)
+    # income that overflows into the reserve closes it
+    fund.receiveIncome(99, 30, sender=alice.address)
+    assert tuple(fund.reserveGap()) == (0, 0, 0)
