@@ -46,7 +46,8 @@ class WorldMachine(RuleBasedStateMachine):
         self.player = Player(self.duel, RandomChooser(0))
 
     def play(self, action: Callable[[Player], None], seed: int) -> None:
-        self.player.choose = RandomChooser(seed)
+        # the same number means something else at another time
+        self.player.choose = RandomChooser(seed * 1_000_003 + self.duel.actions)
         before = self.duel.milestones.copy()
         action(self.player)
         for milestone in self.duel.milestones - before:
@@ -71,10 +72,21 @@ class WorldMachine(RuleBasedStateMachine):
         self.play(Player.trade, seed)
 
     @rule(seed=seeds)
+    def old_order(self, seed: int) -> None:
+        self.play(Player.old_order, seed)
+
+    @rule(seed=seeds)
     def trouble(self, seed: int) -> None:
         """Somebody gets into trouble, and somebody else looks at it."""
         self.play(Player.squeeze, seed)
         self.play(Player.play, seed + 1)
+
+    @rule(seed=seeds)
+    def downfall(self, seed: int) -> None:
+        """Somebody goes bankrupt, if the price gets that far, and is closed out."""
+        self.play(Player.squeeze, seed)
+        self.play(Player.squeeze, seed + 1)
+        self.play(Player.close_out, seed + 2)
 
     def teardown(self) -> None:
         self.duel.verify()
@@ -99,7 +111,6 @@ def test_the_twin_and_the_contracts_never_differ(
     WorldMachine.chain = chain
     WorldMachine.reached.clear()
     WorldMachine.counts.clear()
-    # reports of failures are shorter without a minute of shrinking per step
     run_state_machine_as_test(WorldMachine, settings=settings())
     with capsys.disabled():
         print(f"\n{report(WorldMachine.counts, WorldMachine.reached)}")
