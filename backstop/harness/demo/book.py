@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from eth_account import Account
@@ -207,8 +206,3 @@ def opening_cost(scenario: Scenario, market: MarketScenario, base: int, price: f
     notional = abs(base) / 1e18 * price
     fee = max(parameters.maker_fee_ppm, parameters.taker_fee_ppm) / 1e6
     return notional * (fee + abs(scenario.book.premium)) * 1.001
-
-
-def describe(plan: Plan) -> Mapping[str, int]:
-    """How many of each kind there are."""
-    return {kind: len(plan.of(kind)) for kind in (TRADER, MAKER, KEEPER, FLAT)}
