@@ -36,17 +36,10 @@ interface IMarginEngine is IMarginEngineTypes {
 
     function setFlag(bytes32 account, bool flagged) external;
 
-    /// @notice Moves `base` of the account's position to `keeper` at `price`, charges surcharge and reward.
+    /// @notice Moves `base` of the account's position to `keeper` at `price` and charges the surcharge.
     /// The keeper must hold its initial margin afterwards.
-    function takeOver(
-        bytes32 account,
-        bytes32 keeper,
-        uint256 market,
-        uint256 base,
-        uint256 price,
-        uint256 surcharge,
-        uint256 reward
-    ) external;
+    function takeOver(bytes32 account, bytes32 keeper, uint256 market, uint256 base, uint256 price, uint256 surcharge)
+        external;
 
     /// @notice Charges the account surcharge (to the fund) and reward (to the keeper).
     function chargeLiquidation(bytes32 account, bytes32 keeper, uint256 market, uint256 surcharge, uint256 reward)

@@ -189,13 +189,11 @@ interface IMarginEngineTypes {
     error NotOwner(bytes32 account, address caller);
     error NotSettlement(address caller);
     error NotLiquidator(address caller);
-    error Reentered(address holder);
     error ZeroAmount();
     error ZeroAccount();
     error UnsupportedAsset(address asset, string reason);
     error WrongAmountReceived(uint256 expected, uint256 received);
     error UnknownMarket(uint256 market);
-    error MarketExists(uint256 market);
     error InvalidParameter(uint256 market, string field);
     error NotTighter(uint256 market, string field);
     /// @notice The largest loss between two looks at an account is above the maintenance margin; see DESIGN 2.3.

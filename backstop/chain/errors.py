@@ -273,7 +273,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
         " the maintenance margin {maintenanceMarginPpm:percent}: raise that, or lower mark speed,"
         " check interval or liquidation costs"
     ),
-    "MarketExists": "{market:market} is listed already",
     "UnsupportedAsset": (
         "{asset:who} cannot be used ({reason}): a plain ERC-20 of 6 to 18 decimals is needed"
     ),
@@ -316,7 +315,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "NotHolder": "only the holder of the lock may do this, not {caller:who}",
     "NotALock": "there is no lock at {lock}",
     "Locked": "{holder:who} is at work: ask again after its transaction",
-    "Reentered": "{holder:who} is at work: ask again after its transaction",
     "NotEnoughGas": (
         "the transaction's gas limit is too low: {available} left where {required} are needed"
     ),

@@ -81,7 +81,6 @@ class EngineHooks(EngineFills):
         base: int,
         price: int,
         surcharge: int,
-        reward: int,
     ) -> None:
         """Moves `base` of a position to `keeper`, who must hold its initial margin afterwards."""
         cache = self._load_stored(market)
@@ -92,11 +91,10 @@ class EngineHooks(EngineFills):
             change, quote, keeper_quote = -base, got, paid
         else:
             change, quote, keeper_quote = base, paid, got
-        victim = self._trade(cache, account, change, quote, surcharge + reward)
+        victim = self._trade(cache, account, change, quote, surcharge)
         taker = self._trade(cache, keeper, -change, keeper_quote, 0)
         self._book_surcharge(market, surcharge)
         self._store(cache)
-        taker.account.collateral = to_int(taker.account.collateral + reward, 120)
         v = self._valuate(taker.account, cache)
         self._require_margin(keeper, v.equity - max(taker.gain, 0), v.initial_margin)
         self._store_account(victim.account)

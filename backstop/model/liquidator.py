@@ -149,7 +149,7 @@ class Liquidator:
         if price > limit_price if step.size > 0 else price < limit_price:
             raise ModelError("LimitPrice", price, limit_price)
         surcharge = step.part(base, step.surcharge)
-        self.engine.take_over(account, keeper, market, base, price, surcharge, 0)
+        self.engine.take_over(account, keeper, market, base, price, surcharge)
         self._set_clock(account, step, base)
         return base, price
 
@@ -335,7 +335,7 @@ class Liquidator:
         if not take_positions or base == 0:
             return self.engine.deleverage(account, p.market, base, charge)
         charged = self.engine.charge_side(p.market, p.size < 0, charge) if charge else 0
-        self.engine.take_over(account, keeper, p.market, base, p.mark_price, 0, 0)
+        self.engine.take_over(account, keeper, p.market, base, p.mark_price, 0)
         return charged
 
 

@@ -23,9 +23,11 @@ abstract contract AccountStates is Margin {
         s.positions = new PositionState[](_count(a.markets));
         uint256 bits = a.markets;
         uint256 n;
+        MarketCache memory c;
         for (uint256 id = 0; bits != 0; ++id) {
             if (bits & 1 != 0) {
-                PositionState memory p = _positionState(_peek(id, BOTH), account);
+                _peek(c, id, BOTH);
+                PositionState memory p = _positionState(c, account);
                 s.positions[n++] = p;
                 s.equity += p.value;
                 s.initialMargin += p.initialMargin;

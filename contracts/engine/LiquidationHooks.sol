@@ -35,31 +35,29 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         }
     }
 
-    function takeOver(
-        bytes32 account,
-        bytes32 keeper,
-        uint256 market,
-        uint256 base,
-        uint256 price,
-        uint256 surcharge,
-        uint256 reward
-    ) external onlyLiquidator {
+    function takeOver(bytes32 account, bytes32 keeper, uint256 market, uint256 base, uint256 price, uint256 surcharge)
+        external
+        onlyLiquidator
+    {
         MarketCache memory c = _loadStored(market);
         (int256 held,) = _position(c, account);
-        // the buyer pays the quote rounded up, the seller gets it rounded down
-        int256 paid = -int256(base.mulDivUp(price, FixedPoint.WAD));
-        int256 got = int256(base.mulDivDown(price, FixedPoint.WAD));
-        (int256 change, int256 quote, int256 keeperQuote) =
-            held > 0 ? (-int256(base), got, paid) : (int256(base), paid, got);
-        Leg memory victim = _move(c, account, change, quote, surcharge + reward);
-        Leg memory taker = _move(c, keeper, -change, keeperQuote, 0);
+        _accounts[account] = _exchange(c, account, held > 0, base, price, surcharge).a;
+        Leg memory taker = _exchange(c, keeper, held < 0, base, price, 0);
         _bookSurcharge(market, surcharge);
         _store(c);
-        taker.a.collateral = (int256(taker.a.collateral) + int256(reward)).toInt120();
         Valuation memory v = _valuateWith(c, taker.a, keeper);
         _requireMargin(keeper, v.equity - FixedPoint.max(taker.gain, 0), v.initialMargin);
-        _accounts[account] = victim.a;
         _accounts[keeper] = taker.a;
+    }
+
+    /// @dev One side of a take-over: the buyer pays the quote rounded up, the seller gets it rounded down.
+    function _exchange(MarketCache memory c, bytes32 account, bool sells, uint256 base, uint256 price, uint256 fee)
+        private
+        returns (Leg memory)
+    {
+        return sells
+            ? _move(c, account, -int256(base), int256(base.mulDivDown(price, FixedPoint.WAD)), fee)
+            : _move(c, account, int256(base), -int256(base.mulDivUp(price, FixedPoint.WAD)), fee);
     }
 
     function chargeLiquidation(bytes32 account, bytes32 keeper, uint256 market, uint256 surcharge, uint256 reward)
@@ -71,12 +69,6 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         _bookSurcharge(market, surcharge);
     }
 
-    /// @dev A tear-up at the mark. Each step rounds for the engine:
-    ///
-    ///     opposite side   K += or -= x * mark * ONE * WAD / B,   A -= x * ONE / B
-    ///     account         size to zero by `base`, quote += or -= base * mark
-    ///
-    /// `x` is `base`, or the whole opposite side if that is a few wei smaller (sides differ by dust only).
     function deleverage(bytes32 account, uint256 market, uint256 base, uint256 charge)
         external
         onlyLiquidator
@@ -84,21 +76,32 @@ abstract contract LiquidationHooks is Trades, AccountStates {
     {
         MarketCache memory c = _loadStored(market);
         (int256 held,) = _position(c, account);
-        base = FixedPoint.min(base, FixedPoint.abs(held));
-        bool short = held < 0;
-        SideCache memory opposite = c.sides[short ? LONG : SHORT];
-        if (held != 0) charged = _charge(c, !short, charge);
-
-        uint256 x = FixedPoint.min(base, _openInterest(opposite, false));
-        int256 quote = short ? -int256(base.mulDivUp(c.markPrice, FixedPoint.WAD)) : _tearUpShorts(c, opposite, x);
-        if (short && x != 0) {
-            opposite.K = SideIndex.getDown(opposite.K, x.mulDivDown(c.markPrice, FixedPoint.WAD), opposite.B);
-        }
-        if (x != 0) _shrink(c, !short, x);
-        Leg memory leg = _move(c, account, short ? int256(base) : -int256(base), quote, 0);
-        _accounts[account] = leg.a;
+        if (held != 0) charged = _charge(c, held > 0, charge);
+        _tearUp(c, account, held, FixedPoint.min(base, FixedPoint.abs(held)));
         _store(c);
-        emit Deleveraged(account, market, short ? int256(base) : -int256(base), c.markPrice, x);
+    }
+
+    /// @dev A tear-up at the mark. Each step rounds for the engine:
+    ///
+    ///     opposite side   K += or -= x * mark * ONE * WAD / B,   A -= x * ONE / B
+    ///     account         size to zero by `base`, quote += or -= base * mark
+    ///
+    /// `x` is `base`, or the whole opposite side if that is a few wei smaller (sides differ by dust only).
+    function _tearUp(MarketCache memory c, bytes32 account, int256 held, uint256 base) private {
+        bool short = held < 0;
+        uint256 x = FixedPoint.min(base, _openInterest(c.sides[short ? LONG : SHORT], false));
+        int256 quote = short ? _tearUpLongs(c, base, x) : _tearUpShorts(c, x);
+        if (x != 0) _shrink(c, !short, x);
+        int256 change = short ? int256(base) : -int256(base);
+        _accounts[account] = _move(c, account, change, quote, 0).a;
+        emit Deleveraged(account, c.id, change, c.markPrice, x);
+    }
+
+    /// @dev Longs sell `x` at the mark, rounded down; the account pays for all of its `base`, rounded up.
+    function _tearUpLongs(MarketCache memory c, uint256 base, uint256 x) private pure returns (int256) {
+        SideCache memory longs = c.sides[LONG];
+        if (x != 0) longs.K = SideIndex.getDown(longs.K, x.mulDivDown(c.markPrice, FixedPoint.WAD), longs.B);
+        return -int256(base.mulDivUp(c.markPrice, FixedPoint.WAD));
     }
 
     /// @dev A change of a position that no order of its account asked for.
@@ -110,9 +113,10 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         emit PositionChanged(account, c.id, baseChange, quoteChange, leg.realised);
     }
 
-    /// @dev Shorts buy `x` back at the mark; the account gets what they pay, rounded down.
-    function _tearUpShorts(MarketCache memory c, SideCache memory shorts, uint256 x) private pure returns (int256) {
+    /// @dev Shorts buy `x` back at the mark, rounded up; the account gets what they pay, rounded down.
+    function _tearUpShorts(MarketCache memory c, uint256 x) private pure returns (int256) {
         if (x == 0) return 0;
+        SideCache memory shorts = c.sides[SHORT];
         shorts.K = SideIndex.payUp(shorts.K, x.mulDivUp(c.markPrice, FixedPoint.WAD), shorts.B);
         return int256(x.mulDivDown(c.markPrice, FixedPoint.WAD));
     }

@@ -21,11 +21,9 @@ abstract contract Margin is Positions {
         int256 endedQuote; // and what those left, together
     }
 
-    uint256 internal constant NO_MARKET = type(uint256).max;
-
     /// @dev Values `account` with every market as it is now.
     function _valuate(Account memory a, bytes32 account) internal view returns (Valuation memory v) {
-        v = _valuateOthers(a, account, NO_MARKET);
+        _valuateOthers(v, a, account, a.markets);
     }
 
     /// @dev Values `account`, taking the market that is being changed from memory.
@@ -34,21 +32,22 @@ abstract contract Margin is Positions {
         view
         returns (Valuation memory v)
     {
-        v = _valuateOthers(a, account, c.id);
-        if (a.markets & _bit(c.id) != 0) _addPosition(v, c, account);
+        uint256 bit = _bit(c.id);
+        _valuateOthers(v, a, account, a.markets & ~bit);
+        if (a.markets & bit != 0) _addPosition(v, c, account);
     }
 
-    function _valuateOthers(Account memory a, bytes32 account, uint256 except)
-        private
-        view
-        returns (Valuation memory v)
-    {
+    /// @dev Adds the positions in the markets of `bits`, one after the other in the same memory.
+    function _valuateOthers(Valuation memory v, Account memory a, bytes32 account, uint256 bits) private view {
         v.equity = a.collateral;
         v.validity = IPriceOracle.Validity.Full;
-        uint256 bits = a.markets;
-        if (except != NO_MARKET) bits &= ~uint256(_bit(except));
+        if (bits == 0) return;
+        MarketCache memory c;
         for (uint256 id = 0; bits != 0; ++id) {
-            if (bits & 1 != 0) _addPosition(v, _peek(id, _positions[account][id].tag & 1), account);
+            if (bits & 1 != 0) {
+                _peek(c, id, _positions[account][id].tag & 1);
+                _addPosition(v, c, account);
+            }
             bits >>= 1;
         }
     }

@@ -54,27 +54,27 @@ abstract contract MarketCaches is EngineStorage {
 
     /// @dev The market (one side of it, or `BOTH`) with funding accrued, and the mark refreshed if the stored one is older
     /// than the market allows. For valuing positions; not stored.
-    function _peek(uint256 id, uint256 which) internal view returns (MarketCache memory c) {
-        uint256 maxAge;
-        (c, maxAge) = _load(id, which);
+    function _peek(MarketCache memory c, uint256 id, uint256 which) internal view {
+        uint256 maxAge = _load(c, id, which);
         // an invalid reading is looked at again, however young it is
         if (block.timestamp - c.markTime > maxAge || c.validity == IPriceOracle.Validity.Invalid) _refreshMark(c);
     }
 
     /// @dev The market with funding accrued and the oracle asked, whatever the age of the mark. To be stored.
     function _loadFresh(uint256 id) internal view returns (MarketCache memory c) {
-        c = _loadStored(id);
+        _load(c, id, BOTH);
         if (c.maintenanceMarginPpm == 0) revert UnknownMarket(id); // no listed market is without
         _refreshMark(c);
     }
 
     /// @dev The market with funding accrued, at its stored mark.
     function _loadStored(uint256 id) internal view returns (MarketCache memory c) {
-        (c,) = _load(id, BOTH);
+        _load(c, id, BOTH);
     }
 
-    /// @dev Loads one side or both; while funding flows both are needed for either.
-    function _load(uint256 id, uint256 which) private view returns (MarketCache memory c, uint256 maxAge) {
+    /// @dev Fills `c`, which may have held another market. Loads one side or both; while funding flows both are needed for
+    /// either, otherwise the side that was not asked for is not looked at.
+    function _load(MarketCache memory c, uint256 id, uint256 which) private view returns (uint256 maxAge) {
         Market storage m = _markets[id];
         c.id = id;
         bytes32 slot;
@@ -82,6 +82,8 @@ abstract contract MarketCaches is EngineStorage {
             slot := m.slot
         }
         c.slot = slot;
+        c.indexPrice = 0;
+        c.markChanged = c.markMoved = false;
         if (m.mark.averagePremium != 0) which = BOTH;
         if (which != SHORT) _loadSide(c.sides[LONG], m.long, m.totals.basisLong);
         if (which != LONG) _loadSide(c.sides[SHORT], m.short, m.totals.basisShort);
@@ -115,6 +117,7 @@ abstract contract MarketCaches is EngineStorage {
         side.K = stored.K;
         side.epoch = stored.epoch;
         side.B = B;
+        side.changed = false;
     }
 
     /// @dev Moves funding from the paying to the receiving side for the time since the last accrual:

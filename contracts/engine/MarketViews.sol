@@ -9,7 +9,8 @@ import {IShortfallClaimant} from "../../interfaces/IShortfallClaimant.sol";
 abstract contract MarketViews is MarketCaches, IShortfallClaimant {
     function marketState(uint256 market) external view whenFree returns (MarketState memory s) {
         if (market >= _marketCount) revert UnknownMarket(market);
-        MarketCache memory c = _peek(market, BOTH);
+        MarketCache memory c;
+        _peek(c, market, BOTH);
         Market storage m = _markets[market];
         s.openLong = _openInterest(c.sides[LONG], false);
         s.openShort = _openInterest(c.sides[SHORT], true);

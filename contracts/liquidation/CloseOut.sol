@@ -147,6 +147,6 @@ abstract contract CloseOut is LiquidatorBase {
         uint256 base = FixedPoint.abs(p.size);
         if (!takePositions || base == 0) return ENGINE.deleverage(account, p.market, base, charge);
         if (charge != 0) charged = ENGINE.chargeSide(p.market, p.size < 0, charge);
-        ENGINE.takeOver(account, keeper, p.market, base, p.markPrice, 0, 0);
+        ENGINE.takeOver(account, keeper, p.market, base, p.markPrice, 0);
     }
 }

@@ -51,7 +51,7 @@ abstract contract PartialLiquidation is LiquidatorBase {
             : step.markPrice.mulDivDown(FixedPoint.WAD + step.discount, FixedPoint.WAD);
         if (long ? price > limitPrice : price < limitPrice) revert LimitPrice(price, limitPrice);
         uint256 surcharge = _part(step, base, step.surcharge);
-        ENGINE.takeOver(account, keeper, market, base, price, surcharge, 0);
+        ENGINE.takeOver(account, keeper, market, base, price, surcharge);
         _setClock(account, step, base);
         emit Liquidated(account, keeper, market, _signed(step, base), price, surcharge, 0);
     }

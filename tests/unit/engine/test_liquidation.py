@@ -386,7 +386,7 @@ def test_engine_hooks_are_the_liquidators(bench: Bench) -> None:
     for call in (
         lambda: bench.engine.touch(account, sender=sender),
         lambda: bench.engine.setFlag(account, True, sender=sender),
-        lambda: bench.engine.takeOver(account, keeper, 0, 1, 1, 0, 0, sender=sender),
+        lambda: bench.engine.takeOver(account, keeper, 0, 1, 1, 0, sender=sender),
         lambda: bench.engine.chargeLiquidation(account, keeper, 0, 1, 1, sender=sender),
         lambda: bench.engine.deleverage(account, 0, 1, 0, sender=sender),
         lambda: bench.engine.chargeSide(0, True, 1, sender=sender),
