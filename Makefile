@@ -25,7 +25,7 @@ setup: ## build .venv and node_modules from the lock files (needs Python 3.11 or
 	@sh tools/setup.sh
 
 compile: setup ## compile the contracts
-	@ape compile
+	@python -m backstop.chain.artifacts
 
 test: compile ## run all tests: make test ARGS="-k waterfall"
 	ape test -n $(WORKERS) --dist loadfile $(ARGS)
