@@ -39,10 +39,6 @@ class PathError(SimulationError, ValueError):
     """A price path or a source of paths cannot be used."""
 
 
-class PriceFileError(PathError):
-    """A price file is faulty; the message names file, row and remedy."""
-
-
 class EngineError(SimulationError, ValueError):
     """The chosen engine does not cover the given book or parameters."""
 
