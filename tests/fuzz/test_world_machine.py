@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from backstop.harness.duel import Duel
-from backstop.harness.players import Player, RandomChooser
+from backstop.harness.players import PLAYS, Player, RandomChooser
 from backstop.harness.rpc import RpcClient
 from backstop.harness.world import ChainWorld, deploy_world
 
@@ -61,11 +61,13 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(seed=seeds)
     def anything(self, seed: int) -> None:
-        self.play(Player.play, seed)
+        for i in range(3):
+            self.play(Player.play, seed + i)
 
     @rule(seed=seeds)
     def anything_else(self, seed: int) -> None:
-        self.play(Player.play, seed)
+        for i in range(3):
+            self.play(self.player.choose.pick(PLAYS), seed + i)
 
     @rule(seed=seeds)
     def trade(self, seed: int) -> None:
