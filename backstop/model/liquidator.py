@@ -275,9 +275,10 @@ class Liquidator:
             return receipt
         receipt.deficit = max(0, -s.equity)
         markets, deficits = split_deficit(s)
-        rewards = sum(self._reward_down(p) for p in s.positions)
+        # of the first market only: its compartment pays it
+        reward = self._reward_down(s.positions[0]) if s.positions else 0
         receipt.event_id, paid = self.engine.cover_from_fund(
-            account, keeper, markets, deficits, rewards // self.engine.scale
+            account, keeper, markets, deficits, reward // self.engine.scale
         )
         for legs in paid:
             receipt.compartment += legs.compartment

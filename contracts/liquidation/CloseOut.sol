@@ -75,16 +75,15 @@ abstract contract CloseOut is LiquidatorBase {
         split.markets = new uint256[](n);
         split.deficits = new uint256[](n);
         uint256 left = deficit;
-        uint256 reward;
         for (uint256 i = 0; i < n; ++i) {
             IMarginEngineTypes.PositionState memory p = s.positions[i];
             split.markets[i] = p.market;
             uint256 part = i + 1 == n ? left : _share(deficit, p.maintenanceMargin, s.maintenanceMargin);
             split.deficits[i] = part;
             left -= part;
-            reward += _rewardDown(p);
         }
-        split.rewardAssets = reward / SCALE;
+        // of the first market only: its compartment pays it, and no compartment pays for another market
+        split.rewardAssets = _rewardDown(s.positions[0]) / SCALE;
     }
 
     function _share(uint256 deficit, uint256 margin, uint256 margins) private pure returns (uint256) {
