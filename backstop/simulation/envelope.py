@@ -82,7 +82,7 @@ def worst_health(w: k.World, i: int, move: float) -> float:
     for m in range(w.size.shape[1]):
         q = w.size[i, m]
         price = w.markets[m].price0 * math.exp(-move if q > 0.0 else move)
-        health += q * price - k.maintenance(w, m, abs(q) * price)
+        health += q * price - k.maintenance(w.tiers, m, abs(q) * price)
     return health
 
 
@@ -113,16 +113,16 @@ def safe_radii(w: k.World, steps: int, radius: FloatArray) -> None:
 
 
 @inline
-def tolerance(w: k.World) -> float:
-    """What the filter's sum may be off by, relative to the sum of absolute values."""
-    return ROUNDOFF * (w.size.shape[1] + 4)
+def tolerance(width: int) -> float:
+    """What the filter's sum over markets may be off by, relative to the sum of absolute values."""
+    return ROUNDOFF * (width + 4)
 
 
 @inline
 def write_shadow_cash(w: k.World, f: Filter, i: int) -> None:
     """Copy an account's cash, rounded down; a closed one can never be a candidate again."""
     cash = w.accounts[i].cash
-    f.shadow[i, 0] = cash - tolerance(w) * abs(cash) if w.accounts[i].alive else NEVER
+    f.shadow[i, 0] = cash - tolerance(w.size.shape[1]) * abs(cash) if w.accounts[i].alive else NEVER
 
 
 @inline
@@ -165,7 +165,7 @@ def settle(w: k.World, f: Filter) -> None:
 
 
 @inline
-def set_corner(w: k.World, f: Filter, level: int, m: int, low: float, high: float) -> None:
+def set_corner(tiers: k.Records, f: Filter, level: int, m: int, low: float, high: float) -> None:
     """Write a market's coefficients of `corner_health` for a box of prices from `low` to `high`.
 
     Per unit and tier, a long has `x` at the low price and a short owes `y` at the high one; the
@@ -173,9 +173,9 @@ def set_corner(w: k.World, f: Filter, level: int, m: int, low: float, high: floa
     by what rounding can amount to.
     """
     box = f.boxes[level, m]
-    tilt = 2.0 * tolerance(w) * (high + box.short_charge)
-    for tier in range(w.tiers.shape[1]):
-        rate = w.tiers[m, tier].rate
+    tilt = 2.0 * tolerance(tiers.shape[0]) * (high + box.short_charge)
+    for tier in range(tiers.shape[1]):
+        rate = tiers[m, tier].rate
         x = low * (1.0 - rate) - box.long_charge
         y = high * (1.0 + rate) + box.short_charge
         f.middle[level, tier, m] = 0.5 * (x + y)
@@ -357,7 +357,7 @@ def rebuild(w: k.World, f: Filter, logs: FloatArray, first: int, t: int) -> None
             widen(w, f, level, m)
             price0, box = w.markets[m].price0, f.boxes[level, m]
             low, high = price0 * math.exp(box.log_low), price0 * math.exp(box.log_high)
-            set_corner(w, f, level, m, low, high)
+            set_corner(w.tiers, f, level, m, low, high)
         if level == 1:
             f.levels[0].count = reach(w, f)
         narrow(w, f, level)
@@ -410,7 +410,7 @@ def aim(w: k.World, f: Filter) -> None:
     for m in range(w.markets.shape[0]):
         f.boxes[point, m].long_charge = w.sides[m, k.LONG].charge
         f.boxes[point, m].short_charge = w.sides[m, k.SHORT].charge
-        set_corner(w, f, point, m, w.markets[m].price, w.markets[m].price)
+        set_corner(w.tiers, f, point, m, w.markets[m].price, w.markets[m].price)
     narrow(w, f, point)
 
 

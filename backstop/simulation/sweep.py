@@ -222,7 +222,7 @@ def sweep_settle(w: k.World, ladder: Ladder) -> None:
     for m in range(w.markets.shape[0]):
         settle_side(w, ladder, m, k.LONG)
         settle_side(w, ladder, m, k.SHORT)
-        owed += k.market_due(w, m)
+        owed += k.market_due(w.sides, m)
     if owed <= 0.0:
         return
     k.pay_first_layers(w)
