@@ -73,6 +73,16 @@ def test_funding_signal():
     assert funding_rates(BOOK, MARKS, INDICES) == pytest.approx([-0.3333, -0.44], abs=5e-5)
 
 
+def test_funding_scales_with_kappa():
+    """Kappa 0: pure price moves; the difference of 2 and 1 is the funding of 1, the default."""
+    still = profits(BOOK, MARKS, INDICES, kappa=0.0)
+    assert still[-1] == pytest.approx([0.3, 0.3, -1.2, 0.3, -0.3])
+    once, twice = profits(BOOK, MARKS, INDICES), profits(BOOK, MARKS, INDICES, kappa=2.0)
+    assert twice - once == pytest.approx(once - still)
+    with pytest.raises(BadInput):
+        funding_rates([A], MARKS, INDICES)
+
+
 def test_book_at_the_first_step(book):
     profit, equity = book
     assert profit[0] == pytest.approx([-0.0667, -0.0667, 0.2667, -0.0667, 0.0667], abs=5e-5)

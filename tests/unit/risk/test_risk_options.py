@@ -260,6 +260,17 @@ def test_unlevered_long_never_costs_and_below_one_is_refused():
 # -- buying the put against holding capital ------------------------------------------------------
 
 
+def test_comparison_by_hand():
+    """52.14 renewals of a weekly put; capital is the CVaR of one payoff; losses are paid as well."""
+    market = MarketRisk("BTC", 0.8, CRASHY)
+    fair = merton_put(1.0, 0.8, 168 / HOURS_PER_YEAR, CRASHY)
+    result = put_versus_capital(market, 0.8, 168, loading=1.5, hurdle=0.15, yield_on_capital=0.03)
+    assert result.expected_payoff == pytest.approx(8760 / 168 * fair)
+    assert result.premium == pytest.approx(1.5 * 8760 / 168 * fair)
+    assert result.capital == pytest.approx(put_payoff_cvar(CRASHY, 0.8, 168 / 8760, 0.999))
+    assert result.capital_cost == pytest.approx(0.12 * result.capital + result.expected_payoff)
+
+
 def test_break_even_is_where_both_cost_the_same():
     market = MarketRisk("BTC", 0.8, CRASHY)
     base = put_versus_capital(market, 0.8, 168, loading=1.5, hurdle=0.1, yield_on_capital=0.03)
