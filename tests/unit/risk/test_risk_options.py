@@ -261,7 +261,7 @@ def test_unlevered_long_never_costs_and_below_one_is_refused():
 
 
 def test_comparison_by_hand():
-    """52.14 renewals of a weekly put; capital is the CVaR of one payoff; losses are paid as well."""
+    """A weekly put renewed 52.14 times; capital is the CVaR of one payoff, losses come on top."""
     market = MarketRisk("BTC", 0.8, CRASHY)
     fair = merton_put(1.0, 0.8, 168 / HOURS_PER_YEAR, CRASHY)
     result = put_versus_capital(market, 0.8, 168, loading=1.5, hurdle=0.15, yield_on_capital=0.03)
