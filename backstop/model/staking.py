@@ -105,11 +105,15 @@ class StakedTranche:
         self._add(receiver, shares)
 
     def add_income(self, assets: int, now: int) -> None:
-        """Adds to the stream, which starts over with what is left of it."""
+        """Adds to the stream; it ends after the average time of what is left and what is new."""
         self._accrue(now)
-        self.stream_left += assets
+        total = self.stream_left + assets
+        weighted = assets * STREAM_TIME
+        if self.stream_left:
+            weighted += self.stream_left * (self.stream_end - now)
+        self.stream_left = total
         self.accrued_at = now
-        self.stream_end = now + STREAM_TIME
+        self.stream_end = now + (weighted + total // 2) // total
 
     # ------------------------------------------------------------------ going out
 
@@ -139,6 +143,7 @@ class StakedTranche:
         self.supply -= shares
         self.assets -= assets
         if old.maturity == 0:
+            self.oldest_open = self.first_open(now)
             # end of the epoch + cooldown, but not before the bucket before it
             maturity = max((week + 1) * EPOCH_TIME + self.cooldown, self.last_maturity)
             self.last_maturity = maturity

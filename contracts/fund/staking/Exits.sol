@@ -112,6 +112,9 @@ abstract contract Exits is Slashing {
         }
         uint256 maturity = b.maturity;
         if (maturity == 0) {
+            // buckets that matured meanwhile are closed here, so that a loss never has to step over many of them
+            // forge-lint: disable-next-line(unsafe-typecast)
+            f.oldestOpen = uint24(_firstOpen(p, f));
             // end of the epoch + cooldown, but not before the bucket before it
             maturity = (week + 1) * EPOCH_TIME + _terms.cooldown;
             if (maturity < _terms.lastMaturity) maturity = _terms.lastMaturity;

@@ -36,9 +36,15 @@ abstract contract Slashing is StakeShares {
     /// @inheritdoc IStakedTranche
     function addIncome(uint256 assets) external onlyFund {
         (Pool memory p, Flow memory f) = _accrued();
-        f.streamLeft = _toUint112(f.streamLeft + assets);
+        uint256 left = f.streamLeft;
+        // end = now + round((left * (end - now) + new * STREAM_TIME) / (left + new)): what is on its way keeps its time in
+        // proportion, so nobody delays or hastens it by adding next to nothing
+        uint256 total = left + assets;
+        uint256 weighted = assets * STREAM_TIME;
+        if (left != 0) weighted += left * (f.streamEnd - block.timestamp);
+        f.streamLeft = _toUint112(total);
         f.accruedAt = uint32(block.timestamp);
-        f.streamEnd = uint32(block.timestamp + STREAM_TIME);
+        f.streamEnd = uint32(block.timestamp + (weighted + total / 2) / total);
         _store(p, f);
         emit IncomeAdded(assets, f.streamLeft, f.streamEnd);
     }

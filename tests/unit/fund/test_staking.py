@@ -620,11 +620,45 @@ def test_income_streams_for_a_week(world: FundWorld, bob: Any, carol: Any) -> No
         assert t.totalAssets.call(at=start + day * DAY) == (100 + 10 * day) * UNIT
     assert tuple(t.stream.call(at=start + DAY)) == (60 * UNIT, start + WEEK, 60 * UNIT // (6 * DAY))
     assert t.totalAssets.call(at=start + 30 * DAY) == 170 * UNIT
-    # a second part starts the week over with what is left
+    # a second part has a week, what is left keeps its five days: (50 * 5 + 20 * 7) / 70 days
     client.set_next_timestamp(start + 2 * DAY)
     world.fund.fundStakers(20 * UNIT, sender=carol.address)
-    assert tuple(t.stream())[:2] == (70 * UNIT, start + 9 * DAY)
+    end = start + 2 * DAY + round(39 * DAY / 7)
+    assert tuple(t.stream())[:2] == (70 * UNIT, end)
     assert t.totalAssets() == 120 * UNIT
+
+
+def test_strangers_do_not_delay_income(world: FundWorld, bob: Any, carol: Any) -> None:
+    """I18: adding one unit again and again leaves the stream's end where it was."""
+    t, client = world.tranche, world.client
+    t.deposit(100 * UNIT, bob.address, sender=bob.address)
+    world.fund.fundStakers(70 * UNIT, sender=bob.address)
+    end = t.stream().end
+    for _ in range(20):
+        client.warp(DAY // 4)
+        world.fund.fundStakers(1, sender=carol.address)
+        assert t.stream().end == end
+    client.set_next_timestamp(end)
+    client.mine()
+    assert t.totalAssets() == 170 * UNIT + 20
+
+
+def test_many_quiet_weeks_do_not_make_a_loss_dear(
+    world: FundWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """Requests every week for half a year, nobody claims: a loss steps over the open ones only."""
+    t, client = world.tranche, world.client
+    t.deposit(1_000 * UNIT, bob.address, sender=bob.address)
+
+    def weeks(count: int) -> int:
+        for _ in range(count):
+            t.requestRedeem(UNIT * SHARES, bob.address, bob.address, sender=bob.address)
+            client.warp(WEEK)
+        gas: int = lose(world, alice, UNIT).gas_used
+        return gas
+
+    weeks(4)
+    assert weeks(26) < weeks(4) * 1.02
 
 
 def test_no_income_while_exiting(world: FundWorld, bob: Any, carol: Any) -> None:
