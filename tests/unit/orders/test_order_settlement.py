@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from order_world import FOREVER, MARKET, WAD, OrderWorld
 
-from backstop.chain.signing import as_tuple, order_hash
+from backstop.chain.signing import account_id, as_tuple, order_hash
 from backstop.harness.rpc import Reverted
 from backstop.model.orders import Status
 
@@ -272,45 +272,87 @@ def test_only_the_liquidator_and_only_with_the_lock(world: OrderWorld) -> None:
 # --- the shared lock
 
 
-@pytest.mark.parametrize("entry", ["fill", "matchOrders", "cancel", "cancelAll", "fillLiquidation"])
-def test_no_entry_point_can_be_re_entered(world: OrderWorld, entry: str) -> None:
-    """The engine calls back in the middle of a fill, as if it were a stranger's token."""
+@pytest.fixture
+def stranger(world: OrderWorld, deploy: Any) -> Any:
+    """A contract that passes calls on, and is no member of the lock."""
+    return deploy("MockLockMember", world.lock.address)
+
+
+def called_back(world: OrderWorld, way: str, through: Any, target: Any, data: bytes) -> Any:
+    """The error (or None) of a call that the engine makes in the middle of a fill."""
+    call = through.callFree.encode(target.address, data)
+    world.engine.setCall(through.address, call, sender=world.users[0])
+    if way == "fill":
+        world.fill(world.order(4, nonce=5))
+    elif way == "match":
+        world.match(world.order(4, nonce=5), world.order(5, is_buy=False))
+    else:
+        world.fill_liquidation(world.order(4, nonce=5), world.account(6))
+    if world.engine.callSucceeded():
+        return None
+    return world.rpc.registry.decode_error(world.engine.callResult())
+
+
+WAYS = ["fill", "match", "liquidation"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("entry", ["fill", "matchOrders", "cancel", "cancelAll"])
+def test_no_entry_point_can_be_re_entered(
+    world: OrderWorld, way: str, entry: str, stranger: Any
+) -> None:
     first, second = world.order(1), world.order(2, is_buy=False)
-    signatures = world.sign(first), world.sign(second)
+    mine = account_id(stranger.address)
     arguments = {
-        "fill": (as_tuple(first), signatures[0], world.account(2), WAD),
-        "matchOrders": (as_tuple(first), signatures[0], as_tuple(second), signatures[1], WAD),
-        "cancel": (world.account(1), 9),
-        "cancelAll": (world.account(1), 9),
-        "fillLiquidation": (as_tuple(first), signatures[0], world.account(2), WAD),
+        "fill": (as_tuple(first), world.sign(first), mine, WAD),
+        "matchOrders": (
+            as_tuple(first),
+            world.sign(first),
+            as_tuple(second),
+            world.sign(second),
+            1,
+        ),
+        "cancel": (mine, 9),
+        "cancelAll": (mine, 9),
     }[entry]
     call = getattr(world.settlement, entry).encode(*arguments)
-    stranger = world.wallet
-    world.engine.setCall(
-        stranger.address,
-        stranger.execute.encode(world.settlement.address, call),
-        sender=world.users[0],
+    error = called_back(world, way, stranger, world.settlement, call)
+    holder = world.liquidator if way == "liquidation" else world.settlement
+    assert (error.name, error.arguments) == ("Locked", {"holder": holder.address})
+    stranger.callFree(world.settlement.address, call, sender=world.users[0])  # free again
+
+
+@pytest.mark.parametrize("way", ["fill", "match"])
+def test_the_liquidator_cannot_cut_in(world: OrderWorld, way: str) -> None:
+    first = world.order(1)
+    call = world.settlement.fillLiquidation.encode(
+        as_tuple(first), world.sign(first), world.account(2), WAD
     )
-    other = world.order(4, nonce=5)
-    world.fill(other)
-    assert world.engine.callSucceeded() is False
+    error = called_back(world, way, world.liquidator, world.settlement, call)
+    assert (error.name, error.arguments) == (
+        "NotHolder",
+        {"caller": world.liquidator.address, "holder": world.settlement.address},
+    )
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("view", ["minimumNonce", "orderStatus"])
-def test_views_are_shut_in_the_middle_of_a_fill(world: OrderWorld, view: str, deploy: Any) -> None:
+def test_views_are_shut_in_the_middle_of_a_fill(
+    world: OrderWorld, way: str, view: str, stranger: Any
+) -> None:
     order = world.order()
     argument = order.account if view == "minimumNonce" else as_tuple(order)
     call = getattr(world.settlement, view).encode(argument)
-    stranger = deploy("MockLockMember", world.lock.address)  # of no lock's member list
+    error = called_back(world, way, stranger, world.settlement, call)
+    assert error.name == "Locked"
+    # other parts of the system may ask
     world.engine.setCall(
-        stranger.address,
-        stranger.callFree.encode(world.settlement.address, call),
+        world.liquidator.address,
+        world.liquidator.callFree.encode(world.settlement.address, call),
         sender=world.users[0],
     )
-    world.fill(order)
-    assert world.engine.callSucceeded() is False
-    error = world.rpc.registry.decode_error(world.engine.callResult())
-    assert (error.name, error.arguments) == ("Locked", {"holder": world.settlement.address})
+    world.fill(world.order(4, nonce=6))
+    assert world.engine.callSucceeded() is True
 
 
 def test_the_digest_can_be_asked_for_at_any_time(world: OrderWorld) -> None:
