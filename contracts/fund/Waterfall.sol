@@ -13,6 +13,7 @@ import {Compartments} from "./Compartments.sol";
 /// market's window leave. The keeper's reward comes last, out of what is left: a fee is never a deficit.
 abstract contract Waterfall is Compartments {
     /// @dev One event while it is being paid; loaded once, written back once.
+    /// @param roomKnown the claimant's limits have been read: `window`, `level` and `room` are set
     /// @param level what the claimant's bucket holds before the event
     /// @param room what the event may still draw of the shared layers: min(perClaim, claimant's window) less draws
     /// @param staked what the staked tranche can still lose; it is asked once, and only if it is needed
@@ -20,6 +21,7 @@ abstract contract Waterfall is Compartments {
     struct Draw {
         address claimant;
         uint256 eventId;
+        bool roomKnown;
         uint256 window;
         uint256 level;
         uint256 room;
@@ -89,12 +91,17 @@ abstract contract Waterfall is Compartments {
     }
 
     function _openDraw(address claimant) private view returns (Draw memory draw) {
-        Claimant memory c = _claimants[claimant];
         Totals memory totals = _totals;
         draw.claimant = claimant;
         draw.eventId = uint256(totals.events) + 1;
         draw.reserve = totals.reserve;
         draw.compartments = totals.compartments;
+    }
+
+    /// @dev The claimant's limits are read only when a claim is beyond its compartment.
+    function _loadRoom(Draw memory draw) private view {
+        Claimant memory c = _claimants[draw.claimant];
+        draw.roomKnown = true;
         draw.window = c.window;
         draw.level = _level(c.bucket.used, c.bucket.usedAt, c.perWindow, c.window);
         draw.room = Math.min(c.perClaim, _room(c.perWindow, draw.level));
@@ -115,7 +122,9 @@ abstract contract Waterfall is Compartments {
             legs.compartment = amount;
             draw.fromCompartments += amount;
             wanted -= amount;
-            if (wanted == 0 || draw.room == 0) return (legs, 0);
+            if (wanted == 0) return (legs, 0);
+            if (!draw.roomKnown) _loadRoom(draw);
+            if (draw.room == 0) return (legs, 0);
             // shared <= min(rest, event and claimant room, market room)
             uint256 perWindow = m.perWindow;
             level = _level(a.used, a.usedAt, perWindow, draw.window);
