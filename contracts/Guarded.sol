@@ -37,7 +37,8 @@ abstract contract Guarded {
         _;
     }
 
-    /// @dev Takes the lock or gives it back; passes its error on. Saves 300 gas a transaction over a call by interface.
+    /// @dev Takes the lock or gives it back; passes its error on. A call by interface would look for the code
+    /// of the lock every time.
     function _callLock(bytes4 selector) private {
         ISharedLock target = LOCK;
         assembly ("memory-safe") {

@@ -6,7 +6,7 @@ import {IPriceOracle} from "../../interfaces/IPriceOracle.sol";
 
 /// @title Asking a feed that may revert, lie, burn gas or be gone
 library FeedReader {
-    /// @notice Gas one feed may use. What is known to be in use as a price feed needs 8,000 to 60,000.
+    /// @notice Gas one feed may use: several times what a proxy in front of an aggregator needs.
     uint256 internal constant FEED_GAS = 100_000;
     /// @notice Gas that must be left before a feed is asked, so that it can get FEED_GAS. A call can pass on 63/64 of
     /// what is left after its own price (2,600 for a cold account): 102_000 * 63 / 64 > FEED_GAS.
