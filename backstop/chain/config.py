@@ -626,12 +626,13 @@ def _liquidation(node: _Node) -> LiquidationParameters:
 def envelope_ppm(p: MarketParameters, q: LiquidationParameters) -> int:
     """What an account can lose between two looks at it, 1e-6 of notional (DESIGN 2.3).
 
-    (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward, each rounded up as
-    `Listing._checkEnvelope` does.
+    move + fundingClamp / 8 h * checkInterval + (1 + move) * (discount + surcharge + reward), with
+    move = speed * checkInterval; each rounded up as `Listing._checkEnvelope` does.
     """
     move = -(-p.mark_speed_ppb * q.check_interval // 1000)
     funding = -(-p.funding_clamp_ppb * q.check_interval // (_FUNDING_PERIOD * 1000))
-    return move + funding + q.max_discount_ppm + q.surcharge_ppm + q.reward_ppm
+    costs = q.max_discount_ppm + q.surcharge_ppm + q.reward_ppm
+    return move + funding - (-costs * (PPM + move) // PPM)
 
 
 def _percent(ppm: int) -> str:
@@ -645,7 +646,8 @@ def _check_envelope(node: _Node, p: MarketParameters, q: LiquidationParameters) 
             "margin.maintenance",
             _percent(p.maintenance_margin_ppm),
             f"at least {_percent(needed)} = (mark.speed + funding_clamp / 8h) * check_interval"
-            " + max_discount + surcharge + reward, the largest loss between two looks",
+            " + max_discount + surcharge + reward after that move: the largest loss between two"
+            " looks",
             "raise margin.maintenance, or lower mark.speed, check_interval or a liquidation cost",
         )
 

@@ -58,7 +58,10 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
     "oracle": {"oracle_admin": ("setFeeds",)},
     "fund": {
-        "fund_admin": ("setClaimant", "setClaimantMarket", "setReserveTarget", "setStakerShare"),
+        "fund_admin": (
+            *("setClaimant", "setClaimantMarket", "setReserveTarget", "setRefillTime"),
+            "setStakerShare",
+        ),
         "treasurer": ("releaseReserve",),
         "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
     },

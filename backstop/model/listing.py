@@ -45,8 +45,10 @@ def check_parameters(market: int, p: MarketParameters, liq: LiquidationParameter
 def envelope(p: MarketParameters, liq: LiquidationParameters) -> int:
     """What an account can lose between two looks at it, 1e-6 of notional, rounded up:
 
-    (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward
+    move + fundingClamp / 8 h * checkInterval + (1 + move) * (discount + surcharge + reward), with
+    move = speed * checkInterval: the costs are those of the notional after the move.
     """
     move = mul_div_up(p.mark_speed_ppb * liq.check_interval, 1, 1000)
     funding = mul_div_up(p.funding_clamp_ppb * liq.check_interval, 1, FUNDING_PERIOD * 1000)
-    return move + funding + liq.max_discount_ppm + liq.surcharge_ppm + liq.reward_ppm
+    costs = liq.max_discount_ppm + liq.surcharge_ppm + liq.reward_ppm
+    return move + funding + mul_div_up(costs, PPM + move, PPM)

@@ -98,11 +98,15 @@ abstract contract Listing is EngineStorage {
 
     /// @dev What an account can lose between two looks at it must be covered by its maintenance margin:
     ///
-    ///     (speed + fundingClamp / 8 h) * checkInterval + discount + surcharge + reward <= maintenance
+    ///     move    = speed * checkInterval
+    ///     needed  = move + fundingClamp / 8 h * checkInterval + (1 + move) * (discount + surcharge + reward)
+    ///
+    /// The costs are those of the notional after the move, which for a short is the larger one.
     function _checkEnvelope(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
         uint256 move = (uint256(p.markSpeedPpb) * l.checkInterval + 999) / 1000;
         uint256 funding = (uint256(p.fundingClampPpb) * l.checkInterval).mulDivUp(1, MarginMath.FUNDING_PERIOD * 1000);
-        uint256 needed = move + funding + l.maxDiscountPpm + l.surchargePpm + l.rewardPpm;
+        uint256 costs = uint256(l.maxDiscountPpm) + l.surchargePpm + l.rewardPpm;
+        uint256 needed = move + funding + costs.mulDivUp(FixedPoint.PPM + move, FixedPoint.PPM);
         if (needed > p.maintenanceMarginPpm) revert EnvelopeViolated(market, needed, p.maintenanceMarginPpm);
     }
 

@@ -42,7 +42,7 @@ OPEN = {
     "engine": {"deposit", "withdraw", "poke", "sweepFees"},
     "settlement": {"fill", "matchOrders", "cancel", "cancelAll"},
     "liquidator": {"flag", "unflag", "takeOver", "liquidateWithOrders", "deleverage", "closeOut"},
-    "fund": {"fundCompartment", "fundReserve", "fundStakers", "reportShortfall"},
+    "fund": {"fundCompartment", "fundReserve", "fundStakers", "noteReserveGap", "reportShortfall"},
     "tranche": {
         *("deposit", "mint", "requestRedeem", "redeem", "withdraw", "claim", "setOperator"),
         *("transfer", "transferFrom", "approve", "permit"),

@@ -199,7 +199,8 @@ def test_an_unknown_field_is_refused_everywhere():
 def test_the_envelope_is_checked_with_its_numbers():
     error = error_of((*M0, "liquidation", "check_interval"), "60s")
     assert error.path == "markets[0].margin.maintenance"
-    assert "10.7696%" in error.allowed  # 0.15 %/s * 60 s + funding + 1 % + 0.75 % + 0.0175 %
+    # 0.15 %/s * 60 s + funding + (1 % + 0.75 % + 0.0175 %) * 1.09
+    assert "10.9287%" in error.allowed
     assert "check_interval" in error.remedy
 
 
