@@ -22,6 +22,9 @@ from .model import (
     per_market,
 )
 
+#: Paths that leave the start by more than this log price are taken for an error.
+MAX_LOG_PRICE = 20.0
+
 
 class Pristine(NamedTuple):
     """Accounts as they were: cash (N,), size (N, M), quote (N, M) or (0, M). Never written."""
@@ -192,9 +195,9 @@ def check_path(log_price: FloatArray, width: int) -> FloatArray:
     if logs.ndim != 2 or logs.shape[1] != width or logs.shape[0] == 0:
         raise PathError(f"path must have shape (T, {width}) with T > 0, got {logs.shape}")
     low, high = logs.min(), logs.max()
-    if not (low > -50.0 and high < 50.0):
-        row = int(np.argwhere(~(np.abs(logs) < 50.0))[0][0])
-        raise PathError(f"path row {row}: log price must be finite and within 50 of the start")
+    if not (low > -MAX_LOG_PRICE and high < MAX_LOG_PRICE):
+        row = int(np.argwhere(~(np.abs(logs) < MAX_LOG_PRICE))[0][0])
+        raise PathError(f"path row {row}: log price must be finite and within {MAX_LOG_PRICE:g}")
     return logs if logs.flags.writeable else logs.copy()
 
 

@@ -10,7 +10,8 @@ result therefore never depends on how wide the boxes are, only the time does.
 
 The filter reads a *shadow* of the accounts in single precision, one short row an account, because
 memory is what a scan waits for; its coefficients are tilted so that rounding only ever adds
-candidates. Whoever passes the filter is valued in double precision before anything happens.
+candidates; a sum that overflows is not a number, and kept too. Whoever passes the filter is valued
+in double precision before anything happens.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from .model import FloatArray, IntArray, SimulationParams
 LEVELS = (1440, 240, 48, 12, 3)
 
 #: Half-width (log price) added to the coarsest boxes for impact to come; finer ones by square root.
-SLACK = 0.02
+SLACK = 0.01
 
 #: Unit roundoff of single precision, twice: what one operation of the filter may be off by.
 ROUNDOFF = 1.2e-7
 
 #: Shadow cash of accounts that are, whatever the prices, a candidate or none.
-ALWAYS, NEVER = -1e38, 1e38
+ALWAYS, NEVER = -math.inf, math.inf
 
 BOXES = np.dtype([(n, "f8") for n in ("log_low", "log_high", "long_charge", "short_charge")])
 LEVEL = np.dtype([("minutes", "i8"), ("end", "i8"), ("count", "i8"), ("slack", "f8")])
@@ -56,10 +57,11 @@ class Filter(NamedTuple):
     """Candidate lists and what they are made from.
 
     First axis of levels (L + 2,), boxes (L + 2, M), candidates (L + 2, N), middle and spread
-    (L + 2, K, M) and scanned (L + 2,), the number of accounts looked at: entry 0, the root,
-    lists all accounts; 1 to L are blocks of minutes, coarsest first; L + 1, the point, is the
-    prices of a round. M is padded in middle, spread and shadow.
-    shadow (N, 1 + M): cash and sizes of the accounts, which are ordered by radius (N,).
+    (L + 2, K, M) and scanned (L + 2,), the number of accounts looked at: entry 0, the root, lists
+    all accounts; 1 to L are blocks of minutes, coarsest first; L + 1, the point, is the prices of a
+    round. M is padded in middle, spread and shadow.
+    shadow (N, 1 + M): cash and sizes, times `unit` (1 + M,), which makes them shares of the largest
+    notional; deduction (K, M) in the same unit. The accounts are ordered by radius (N,).
     """
 
     levels: k.Records
@@ -67,6 +69,8 @@ class Filter(NamedTuple):
     candidates: NDArray[np.int32]
     middle: SingleArray
     spread: SingleArray
+    deduction: SingleArray
+    unit: FloatArray
     shadow: SingleArray
     radius: FloatArray
     scanned: IntArray
@@ -122,7 +126,8 @@ def tolerance(width: int) -> float:
 def write_shadow_cash(w: k.World, f: Filter, i: int) -> None:
     """Copy an account's cash, rounded down; a closed one can never be a candidate again."""
     cash = w.accounts[i].cash
-    f.shadow[i, 0] = cash - tolerance(w.size.shape[1]) * abs(cash) if w.accounts[i].alive else NEVER
+    low = f.unit[0] * (cash - tolerance(w.size.shape[1]) * abs(cash))
+    f.shadow[i, 0] = low if w.accounts[i].alive else NEVER
 
 
 @inline
@@ -130,7 +135,7 @@ def write_shadow(w: k.World, f: Filter, i: int) -> None:
     """Copy an account to single precision."""
     write_shadow_cash(w, f, i)
     for m in range(w.size.shape[1]):
-        f.shadow[i, 1 + m] = w.size[i, m]
+        f.shadow[i, 1 + m] = f.unit[1 + m] * w.size[i, m]
 
 
 @inner
@@ -168,16 +173,18 @@ def settle(w: k.World, f: Filter) -> None:
 def set_corner(tiers: k.Records, f: Filter, level: int, m: int, low: float, high: float) -> None:
     """Write a market's coefficients of `corner_health` for a box of prices from `low` to `high`.
 
+    Prices and charges here are multiples of the book's price.
+
     Per unit and tier, a long has `x` at the low price and a short owes `y` at the high one; the
     worse of q*x and q*y is `q * (x + y) / 2 - |q| * (y - x) / 2`. The second coefficient is raised
     by what rounding can amount to.
     """
-    box = f.boxes[level, m]
-    tilt = 2.0 * tolerance(tiers.shape[0]) * (high + box.short_charge)
+    long_charge, short_charge = f.boxes[level, m].long_charge, f.boxes[level, m].short_charge
+    tilt = 2.0 * tolerance(tiers.shape[0]) * (high + short_charge)
     for tier in range(tiers.shape[1]):
         rate = tiers[m, tier].rate
-        x = low * (1.0 - rate) - box.long_charge
-        y = high * (1.0 + rate) + box.short_charge
+        x = low * (1.0 - rate) - long_charge
+        y = high * (1.0 + rate) + short_charge
         f.middle[level, tier, m] = 0.5 * (x + y)
         f.spread[level, tier, m] = 0.5 * (y - x) + tilt
 
@@ -198,16 +205,16 @@ def _corner_health(width: int) -> Callable[..., float]:
 
 
 @inline_filter
-def corner_health_tiers(w: k.World, f: Filter, level: int, i: int) -> float:
+def corner_health_tiers(f: Filter, level: int, i: int) -> float:
     """The same with several tiers: the worst of the affine pieces counts, market by market."""
     middle, spread = f.middle[level], f.spread[level]
     health = f.shadow[i, 0]
-    for m in range(w.tiers.shape[0]):
+    for m in range(f.boxes.shape[1]):
         q = f.shadow[i, 1 + m]
         worst = q * middle[0, m] - abs(q) * spread[0, m]
-        for tier in range(1, w.tiers.shape[1]):
+        for tier in range(1, f.deduction.shape[0]):
             piece = q * middle[tier, m] - abs(q) * spread[tier, m]
-            worst = min(worst, piece + np.float32(w.tiers[m, tier].deduction))
+            worst = min(worst, piece + f.deduction[tier, m])
         health += worst
     return health  # type: ignore[no-any-return]
 
@@ -224,7 +231,7 @@ def _narrow(width: int) -> Callable[..., int]:
         for j in range(f.levels[level - 1].count):
             i = source[j]
             target[kept] = i
-            kept += corner_health(f, middle, spread, i) < 0.0
+            kept += not corner_health(f, middle, spread, i) >= 0.0
         return kept
 
     return narrow
@@ -235,23 +242,23 @@ narrow_1, narrow_2, narrow_3, narrow_4 = _narrow(1), _narrow(2), _narrow(3), _na
 
 
 @inner
-def narrow_tiers(w: k.World, f: Filter, level: int) -> int:
+def narrow_tiers(f: Filter, level: int) -> int:
     """The filter for several tiers."""
     source, target = f.candidates[level - 1], f.candidates[level]
     kept = 0
     for j in range(f.levels[level - 1].count):
         i = source[j]
         target[kept] = i
-        kept += corner_health_tiers(w, f, level, i) < 0.0
+        kept += not corner_health_tiers(f, level, i) >= 0.0
     return kept
 
 
 @inner
-def narrow(w: k.World, f: Filter, level: int) -> None:
+def narrow(f: Filter, level: int) -> None:
     """Fill a level's candidates from those of its parent."""
-    width = w.size.shape[1]
-    if w.tiers.shape[1] > 1:
-        kept = narrow_tiers(w, f, level)
+    width = f.boxes.shape[1]
+    if f.deduction.shape[0] > 1:
+        kept = narrow_tiers(f, level)
     elif width == 1:
         kept = narrow_1(f, level)
     elif width == 2:
@@ -289,10 +296,9 @@ def reach(w: k.World, f: Filter) -> int:
     everyone = f.radius.shape[0]
     most = 0.0
     for m in range(w.markets.shape[0]):
-        box, price0 = f.boxes[1, m], w.markets[m].price0
-        rate = w.tiers[m, w.tiers.shape[1] - 1].rate
-        low = math.exp(box.log_low) - box.long_charge / price0 / (1.0 - rate)
-        high = math.exp(box.log_high) + box.short_charge / price0
+        box, rate = f.boxes[1, m], w.tiers[m, w.tiers.shape[1] - 1].rate
+        low = math.exp(box.log_low) - box.long_charge / (1.0 - rate)
+        high = math.exp(box.log_high) + box.short_charge
         if low <= 0.0 or w.state[0].dirty:
             return everyone
         most = max(most, -math.log(low), math.log(high))
@@ -335,14 +341,14 @@ def widen(w: k.World, f: Filter, level: int, m: int) -> None:
     box.log_low = max(box.log_low - slack, parent.log_low)
     box.log_high = min(box.log_high + slack, parent.log_high)
     long, short = w.sides[m, k.LONG].charge, w.sides[m, k.SHORT].charge
-    box.long_charge = min(headroom(long, market.price0), parent.long_charge)
-    box.short_charge = min(headroom(short, market.price0), parent.short_charge)
+    box.long_charge = min(headroom(long / market.price0), parent.long_charge)
+    box.short_charge = min(headroom(short / market.price0), parent.short_charge)
 
 
 @inline
-def headroom(charge: float, price0: float) -> float:
-    """Bound for a charge index that allows some more charges before boxes are made anew."""
-    return charge + max(0.5 * charge, 0.001 * price0) if charge > 0.0 else 0.0
+def headroom(charge: float) -> float:
+    """Bound for a relative charge that allows some more before boxes are made anew."""
+    return charge + max(0.5 * charge, 0.001) if charge > 0.0 else 0.0
 
 
 @inner
@@ -355,12 +361,11 @@ def rebuild(w: k.World, f: Filter, logs: FloatArray, first: int, t: int) -> None
         for m in range(w.markets.shape[0]):
             span(w, f, logs, level, t, m)
             widen(w, f, level, m)
-            price0, box = w.markets[m].price0, f.boxes[level, m]
-            low, high = price0 * math.exp(box.log_low), price0 * math.exp(box.log_high)
-            set_corner(w.tiers, f, level, m, low, high)
+            box = f.boxes[level, m]
+            set_corner(w.tiers, f, level, m, math.exp(box.log_low), math.exp(box.log_high))
         if level == 1:
             f.levels[0].count = reach(w, f)
-        narrow(w, f, level)
+        narrow(f, level)
         if level == 1:
             add_touched(w, f)
 
@@ -375,9 +380,9 @@ def holds(w: k.World, f: Filter, logs: FloatArray, level: int, t: int) -> bool:
         x = logs[t, m] + market.impact + market.push
         if not box.log_low <= x <= box.log_high:
             return False
-        if w.sides[m, k.LONG].charge > box.long_charge:
+        if w.sides[m, k.LONG].charge > box.long_charge * market.price0:
             return False
-        if w.sides[m, k.SHORT].charge > box.short_charge:
+        if w.sides[m, k.SHORT].charge > box.short_charge * market.price0:
             return False
     return True
 
@@ -408,10 +413,12 @@ def aim(w: k.World, f: Filter) -> None:
     """Narrow the finest block's candidates to those below maintenance at the current prices."""
     point = f.levels.shape[0] - 1
     for m in range(w.markets.shape[0]):
-        f.boxes[point, m].long_charge = w.sides[m, k.LONG].charge
-        f.boxes[point, m].short_charge = w.sides[m, k.SHORT].charge
-        set_corner(w.tiers, f, point, m, w.markets[m].price, w.markets[m].price)
-    narrow(w, f, point)
+        price0 = w.markets[m].price0
+        f.boxes[point, m].long_charge = w.sides[m, k.LONG].charge / price0
+        f.boxes[point, m].short_charge = w.sides[m, k.SHORT].charge / price0
+        price = w.markets[m].price / price0
+        set_corner(w.tiers, f, point, m, price, price)
+    narrow(f, point)
 
 
 @inner
@@ -422,7 +429,7 @@ def liquidate_candidates(w: k.World, f: Filter, t: int, number: int) -> int:
     point = f.levels.shape[0] - 1
     for j in range(f.levels[point].count):
         i = int(f.candidates[point, j])
-        if w.accounts[i].row < 0:
+        if w.accounts[i].row < 0 and w.accounts[i].alive:
             equity, need = k.health(w, i)
             if k.liquidate_if_below(w, i, equity, need, t, number):
                 pin_shadow(w, f, i)
@@ -502,8 +509,7 @@ class EnvelopeEngine(Engine):
         self._order = np.argsort(radius, kind="stable")
         self._pristine = build_pristine(book, self._order, params.adl.basis == "profit")
         self._world = build_world(book, params, self._pristine, book.accounts)
-        tiers = book.tiers.rate.shape[1]
-        self._filter = build_filter(radius[self._order], book.width, tiers, levels, slack)
+        self._filter = build_filter(book, radius[self._order], levels, slack)
         prepare(self._world, self._filter)
 
     def _number(self, inner: IntArray) -> IntArray:
@@ -514,11 +520,10 @@ class EnvelopeEngine(Engine):
         undo(world, self._filter, *self._pristine)
 
 
-def build_filter(
-    radius: FloatArray, width: int, tiers: int, levels: Sequence[int], slack: float
-) -> Filter:
+def build_filter(book: Book, radius: FloatArray, levels: Sequence[int], slack: float) -> Filter:
     """Lists for accounts ordered by `radius`; 4 (L + 2) + 4 (M + 1) + 8 bytes an account."""
-    count, entries = len(radius), len(levels) + 2
+    count, entries, (width, tiers) = len(radius), len(levels) + 2, book.tiers.rate.shape
+    largest = float(book.notional().max(initial=0.0)) or 1.0
     lanes = width if width <= 4 else -(-width // LANES) * LANES
     blocks = np.zeros(entries, LEVEL)
     blocks["minutes"][1:-1] = levels
@@ -535,6 +540,8 @@ def build_filter(
         candidates=candidates,
         middle=np.zeros((entries, tiers, lanes), np.float32),
         spread=np.zeros((entries, tiers, lanes), np.float32),
+        deduction=np.ascontiguousarray(book.tiers.deduction.T / largest, dtype=np.float32),
+        unit=np.concatenate([[1.0], book.price]) / largest,
         shadow=np.zeros((count, 1 + lanes), np.float32),
         radius=np.ascontiguousarray(radius),
         scanned=np.zeros(entries, np.int64),
