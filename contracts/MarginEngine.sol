@@ -4,13 +4,14 @@ pragma solidity ^0.8.30;
 import {AccountViews} from "./engine/AccountViews.sol";
 import {EngineStorage} from "./engine/EngineStorage.sol";
 import {Fills} from "./engine/Fills.sol";
+import {Guarding} from "./engine/Guarding.sol";
 import {MarketViews} from "./engine/MarketViews.sol";
 import {Upkeep} from "./engine/Upkeep.sol";
 
 /// @title Backstop's margin engine
-/// @notice A shell: the rules live in `contracts/engine/`, one concern a file. What traders do is here; what liquidators,
-/// governance and dashboards do is in `MarginEngineBackOffice`, which this contract calls into by `delegatecall`, so that
-/// both stay under the size limit of a contract. The state, the address and the interface (`IMarginEngine`) are one.
+/// @notice A shell: the rules live in `contracts/engine/`, one concern a file. What traders and the guardian
+/// do is here; what the liquidator and governance do is in `MarginEngineBackOffice`, which this contract calls into by
+/// `delegatecall`, so that both stay under the size limit of a contract. The state, the address and the interface (`IMarginEngine`) are one.
 ///
 ///     EngineStorage     state, packed; wiring
 ///     MarketCaches      a market in memory: funding, mark, sides
@@ -22,10 +23,11 @@ import {Upkeep} from "./engine/Upkeep.sol";
 ///     AccountViews      what others ask in a hurry: health, withdrawable front
 ///     MarketViews       markets                                          front
 ///     Upkeep            marks and funding, hand-over of income           front
+///     Guarding          what tightens at once                            front
 ///     LiquidationHooks  what the liquidator may do                       back office
 ///     AccountStates     whole accounts, position by position             back office
 ///     Listing           markets and parameters                           back office
-contract MarginEngine is Fills, AccountViews, MarketViews, Upkeep {
+contract MarginEngine is Fills, AccountViews, MarketViews, Upkeep, Guarding {
     /// @dev Fixed at construction: there is no upgrade.
     address internal immutable BACK_OFFICE;
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from backstop.chain.config import Parameters
 from backstop.chain.deploy import ROLE_IDS, RpcDeployer, System, deploy
 from backstop.chain.signing import Order, account_id, sign_order
 from backstop.harness.anvil import account_address, private_key
-from backstop.harness.rpc import RpcClient
+from backstop.harness.rpc import Contract, RpcClient
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -188,18 +188,30 @@ class Bench:
         self.system.oracle.setFeeds(market, config, sender=self.owner)
 
 
-def deploy_bench(rpc: RpcClient, artifacts: ArtifactSource) -> Bench:
-    """A local deployment whose owner may change everything at once; both markets at 100 tokens."""
+def deploy_bench(rpc: RpcClient, artifacts: ArtifactSource, token: Contract | None = None) -> Bench:
+    """A local deployment whose owner may change everything at once; both markets at 100 tokens.
+
+    Args:
+        rpc: of a development node.
+        artifacts: compiled contracts.
+        token: the collateral, with an open `mint`; a mock with 6 decimals if not given.
+    """
     parameters = Parameters.load(ROOT / "parameters" / "local.yaml")
     owner = account_address(0)
+    if token is not None:
+        config = replace(parameters.token, address=token.address, decimals=None)
+        parameters = replace(parameters, token=config)
+        token.mint(owner, 10**15, sender=owner)
     system = deploy(parameters, RpcDeployer(rpc, owner, artifacts), hand_over=False)
     for role, number in ROLE_IDS.items():
         if role != "admin":
             system.authority.grantRole(number, owner, 0, sender=owner)
     bench = Bench(rpc, system, owner, [account_address(index) for index in range(12)])
+    if token is not None:
+        bench.system.__dict__["token"] = token  # with `mint`, which an ordinary token has not
     for market in range(2):
-        config = system.oracle.feeds(market)
-        bench.set_feeds(market, config.primary.source, config.secondary.source)
+        feeds = system.oracle.feeds(market)
+        bench.set_feeds(market, feeds.primary.source, feeds.secondary.source)
         bench.set_market(market)
         bench.price(100, market)
     return bench

@@ -169,7 +169,9 @@ class EngineAccounts(EngineMarkets):
         left = self._locked_up(a)
         if left:
             seconds_left = self.tables.profit_locks[a.id].end - self.now
-            lock_seconds = margin_math.merged_release(left, seconds_left, profit, lock_seconds)
+            merged = margin_math.merged_release(left, seconds_left, profit, lock_seconds)
+            # profit made with oneself under a shorter lock must not free what is locked already
+            lock_seconds = max(merged, seconds_left)
         amount = to_uint(left + profit, 112)
         self.tables.profit_locks[a.id] = ProfitLock(amount, self.now, self.now + lock_seconds)
         a.has_lock = True

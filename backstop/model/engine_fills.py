@@ -20,6 +20,9 @@ from .fixed_point import (
 from .oracle import Validity
 from .orders import Fill
 
+DUST_SIZE = 10**9
+"""Base (wei) too small to matter at any price."""
+
 
 class EngineFills(EngineAccounts):
     """What the settlement contract may do."""
@@ -46,7 +49,7 @@ class EngineFills(EngineAccounts):
         maker = self._trade(cache, f.maker, *maker_change, maker_fee)
         taker = self._trade(cache, f.taker, *taker_change, taker_fee)
         if not f.liquidation:
-            self._sample_premium(cache, f.fill_price)
+            self._sample_premium(cache, f.fill_price, f.base)
         self._check_open_interest(cache, open_before)
         self._store(cache)
         self._finish(cache, maker, exempt=False)
@@ -82,20 +85,24 @@ class EngineFills(EngineAccounts):
     def _finish(self, cache: MarketCache, leg: Leg, *, exempt: bool) -> None:
         """Checks one side of a trade and stores its account."""
         if not exempt:
-            self._check_minimum(cache, leg)
+            raises = _raises_risk(leg)
+            self._check_minimum(cache, leg, raises)
             v = self._valuate(leg.account, cache)
-            if _raises_risk(leg):
+            if raises:
                 self._check_raised(cache, leg, v)
-            elif v.equity < v.initial_margin:
-                self._check_not_worse(cache, leg, v)
+            else:
+                self._check_lowered(cache, leg, v)
             self._clear_flag_if_healthy(leg.account, v)
         self._store_account(leg.account)
 
     @staticmethod
-    def _check_minimum(cache: MarketCache, leg: Leg) -> None:
-        """A trade leaves no position, or one that is worth a keeper's while."""
+    def _check_minimum(cache: MarketCache, leg: Leg, raises: bool) -> None:
+        """A trade leaves no position, or one that is worth a keeper's while.
+
+        A last pair may leave each other the few wei by which their sides differ.
+        """
         minimum = cache.parameters.smallest_position
-        if leg.size and abs(leg.size) < minimum:
+        if leg.size and abs(leg.size) < minimum and (raises or abs(leg.size) > DUST_SIZE):
             raise ModelError(
                 "PositionBelowMinimum", leg.account.id, cache.id, abs(leg.size), minimum
             )
@@ -111,6 +118,15 @@ class EngineFills(EngineAccounts):
         if cache.sides[SHORT if leg.size < 0 else LONG].A < side_index.A_MIN:
             raise ModelError("SideOnlyReduces", cache.id, leg.size > 0)
         self._require_margin(leg.account.id, v.equity - max(leg.gain, 0), v.initial_margin)
+
+    def _check_lowered(self, cache: MarketCache, leg: Leg, v: Valuation) -> None:
+        """Lowering risk; no value leaves by a bad fill while equity rests on a lost price."""
+        if v.validity is Validity.INVALID:
+            traded = mul_div_down(abs(leg.size - leg.size_before), cache.mark_price, WAD)
+            if leg.gain < -(traded // 200):
+                raise ModelError("PriceNotUsable", v.worst, v.validity, Validity.REDUCED)
+        if v.equity < v.initial_margin:
+            self._check_not_worse(cache, leg, v)
 
     def _check_not_worse(self, cache: MarketCache, leg: Leg, v: Valuation) -> None:
         """Lowering risk below initial margin: equity not negative and health no worse.
@@ -143,14 +159,22 @@ class EngineFills(EngineAccounts):
         if now_open > open_before and now_open > cap:
             raise ModelError("OpenInterestAboveCap", cache.id, now_open, cap)
 
-    def _sample_premium(self, cache: MarketCache, fill_price: int) -> None:
-        """Time-weighted premium of fills over the index, every sample clamped."""
+    def _sample_premium(self, cache: MarketCache, fill_price: int, base: int) -> None:
+        """Time-weighted premium of fills, every sample clamped and weighted by its size.
+
+        held += (sample - held) * min(1, base / open interest), rounded down.
+        """
         clamp = cache.parameters.funding_clamp_ppb
         premium = mul_div_floor(PPB, fill_price - cache.index_price, cache.index_price)
         cache.average_premium = margin_math.average_premium(
             cache.average_premium, cache.held_premium, self.now - cache.premium_time
         )
-        cache.held_premium = min(max(premium, -clamp), clamp)
+        premium = min(max(premium, -clamp), clamp)
+        now_open = open_interest(cache.sides[LONG], False)
+        if base >= now_open:
+            cache.held_premium = premium
+        else:
+            cache.held_premium += mul_div_floor(base, premium - cache.held_premium, now_open)
         cache.premium_time = self.now
 
 

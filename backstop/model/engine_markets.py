@@ -22,7 +22,7 @@ from .engine_state import (
     tag_of,
 )
 from .errors import ModelError
-from .fixed_point import to_int, to_uint
+from .fixed_point import PPM, to_int, to_uint
 from .journal import Journal
 from .oracle import Reading, Validity
 
@@ -144,12 +144,14 @@ class EngineMarkets:
         payment = open interest of the payers * mark * premium * elapsed / 8 h, rounded up; the
         payers are charged up and the receivers credited down by the same total.
         """
-        elapsed = self.now - cache.accrued_at
-        if elapsed == 0:
+        since = cache.accrued_at
+        if self.now == since:
             return
         cache.accrued_at = self.now
         premium = cache.average_premium
-        if premium == 0:
+        # a premium is in force for an hour after the last fill
+        in_force = cache.premium_time + margin_math.PREMIUM_WINDOW
+        if premium == 0 or since >= in_force:
             return
         long, short = cache.sides
         payer, receiver = (long, short) if premium > 0 else (short, long)
@@ -159,7 +161,7 @@ class EngineMarkets:
             open_interest(payer, True),
             cache.mark_price,
             abs(premium),
-            min(elapsed, margin_math.FUNDING_MAX_ELAPSED),
+            min(self.now, in_force) - since,
         )
         payer.K = side_index.pay_up(payer.K, total, payer.B)
         receiver.K = side_index.get_down(receiver.K, total, receiver.B)
@@ -188,12 +190,15 @@ class EngineMarkets:
             self.now - cache.mark_time,
         )
         cache.mark_time = self.now
+        if _lags(cache):
+            cache.validity = Validity.REDUCED
 
     # ------------------------------------------------------------------ storing
 
     def _store(self, cache: MarketCache) -> None:
         """Writes back what changed."""
         stored = self.tables.markets[cache.id]
+        self._end_dust(cache)
         for side in cache.sides:
             _reset_if_empty(side)
         for side in cache.sides:
@@ -219,6 +224,12 @@ class EngineMarkets:
             sides=(long, short), accrued_at=cache.accrued_at, mark=mark
         )
 
+    def _end_dust(self, cache: MarketCache) -> None:
+        """When one side is empty the other can only hold dust that nobody could trade against."""
+        no_longs = cache.sides[LONG].B == 0
+        if no_longs != (cache.sides[SHORT].B == 0):
+            self._end_epoch(cache, no_longs)
+
     def _end_epoch(self, cache: MarketCache, short: bool) -> None:
         """All positions of a side are closed; their quote is fixed at the K of now."""
         side = cache.sides[SHORT if short else LONG]
@@ -226,6 +237,12 @@ class EngineMarkets:
         side.epoch += 1
         side.A, side.K, side.B = side_index.ONE, 0, 0
         side.changed = True
+
+
+def _lags(cache: MarketCache) -> bool:
+    """The mark is wrong by much: |index - mark| * 4 > mark * (initial - maintenance)."""
+    between = cache.parameters.initial_margin_ppm - cache.parameters.maintenance_margin_ppm
+    return abs(cache.index_price - cache.mark_price) * 4 * PPM > cache.mark_price * between
 
 
 def _reset_if_empty(side: SideCache) -> None:

@@ -9,7 +9,6 @@ from .fixed_point import PPB, PPM, WAD, mul_div_floor, mul_div_up
 FUNDING_PERIOD: Final = 8 * 3600
 """Seconds over which a premium of 1 is paid once."""
 
-FUNDING_MAX_ELAPSED: Final = 3600
 """Longest time, in seconds, that one accrual charges."""
 
 PREMIUM_WINDOW: Final = 3600
@@ -27,8 +26,9 @@ def margins(
 ) -> tuple[int, int]:
     """Initial and maintenance margin of a position, quote WAD, each step rounded up:
 
-        scaled = notional * (1 + notional / sizeScale) * (1 + slope * min(1, openInterest / cap))
-        margin = min(notional, scaled * fraction)
+        scaled      = notional * (1 + notional / sizeScale)
+        maintenance = min(notional, scaled * fraction)
+        initial     = the same with scaled * (1 + slope * min(1, openInterest / cap))
 
     `notional` is quote WAD, `open_interest` and `cap` base WAD, `size_scale` whole quote tokens.
     A cap of zero counts as reached.
@@ -37,12 +37,12 @@ def margins(
         return 0, 0
     scale = size_scale * WAD
     scaled = mul_div_up(notional, scale + notional, scale)
+    maintenance = min(notional, mul_div_up(scaled, maintenance_ppm, PPM))
     if open_interest >= cap:
         scaled = mul_div_up(scaled, PPM + slope_ppm, PPM)
     else:
         scaled = mul_div_up(scaled, cap * PPM + slope_ppm * open_interest, cap * PPM)
     initial = min(notional, mul_div_up(scaled, initial_ppm, PPM))
-    maintenance = min(notional, mul_div_up(scaled, maintenance_ppm, PPM))
     return initial, maintenance
 
 

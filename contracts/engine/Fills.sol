@@ -14,6 +14,9 @@ abstract contract Fills is Trades {
     using SafeCast for uint256;
     using SafeCast for int256;
 
+    /// @dev Base (wei) too small to matter at any price.
+    uint256 private constant DUST_SIZE = 1e9;
+
     function settleFill(Fill calldata f) external onlySettlement {
         MarketCache memory c = _loadFresh(f.market);
         if (c.validity == IPriceOracle.Validity.Invalid) {
@@ -32,7 +35,7 @@ abstract contract Fills is Trades {
         (uint256 makerFee, uint256 takerFee) = _chargeFees(c, f, uint256(-paid));
         Leg memory maker = _trade(c, f.maker, makerBase, makerQuote, makerFee);
         Leg memory taker = _trade(c, f.taker, takerBase, takerQuote, takerFee);
-        if (!f.liquidation) _samplePremium(c, f.fillPrice);
+        if (!f.liquidation) _samplePremium(c, f.fillPrice, f.base);
         _checkOpenInterest(c, openBefore);
         _store(c);
         _finish(c, maker, false);
@@ -76,10 +79,11 @@ abstract contract Fills is Trades {
     /// @dev Checks one side of a trade and stores its account.
     function _finish(MarketCache memory c, Leg memory leg, bool exempt) private {
         if (!exempt) {
-            _checkMinimum(c, leg);
+            bool raises = _raisesRisk(leg);
+            _checkMinimum(c, leg, raises);
             Valuation memory v = _valuateWith(c, leg.a, leg.account);
-            if (_raisesRisk(leg)) _checkRaised(c, leg, v);
-            else if (v.equity < int256(v.initialMargin)) _checkNotWorse(c, leg, v);
+            if (raises) _checkRaised(c, leg, v);
+            else _checkLowered(c, leg, v);
             _clearFlagIfHealthy(leg.a, leg.account, v);
         }
         _accounts[leg.account] = leg.a;
@@ -90,11 +94,14 @@ abstract contract Fills is Trades {
         return FixedPoint.abs(leg.size) > FixedPoint.abs(leg.sizeBefore) || leg.size * leg.sizeBefore < 0;
     }
 
-    /// @dev A trade leaves no position, or one that is worth a keeper's while.
-    function _checkMinimum(MarketCache memory c, Leg memory leg) private view {
+    /// @dev A trade leaves no position, or one that is worth a keeper's while. A last pair may leave each other the few wei
+    /// by which their sides differ.
+    function _checkMinimum(MarketCache memory c, Leg memory leg, bool raises) private view {
         uint256 minimum = uint256(_at(c).parameters.minBase) * 1e9;
         uint256 size = FixedPoint.abs(leg.size);
-        if (size != 0 && size < minimum) revert PositionBelowMinimum(leg.account, c.id, size, minimum);
+        if (size < minimum && size != 0 && (raises || size > DUST_SIZE)) {
+            revert PositionBelowMinimum(leg.account, c.id, size, minimum);
+        }
     }
 
     /// @dev Raising risk: full prices, no pause, a side that still opens, and initial margin held without the gain this very fill made against the mark (nobody may finance a position by its own price).
@@ -104,6 +111,18 @@ abstract contract Fills is Trades {
         SideCache memory side = c.sides[leg.size < 0 ? SHORT : LONG];
         if (side.A < SideIndex.A_MIN) revert SideOnlyReduces(c.id, leg.size > 0);
         _requireMargin(leg.account, v.equity - FixedPoint.max(leg.gain, 0), v.initialMargin);
+    }
+
+    /// @dev Lowering risk. While the equity rests on a price that is gone, no value may leave by a bad fill: at most half a
+    /// percent of the trade.
+    function _checkLowered(MarketCache memory c, Leg memory leg, Valuation memory v) private view {
+        if (v.validity == IPriceOracle.Validity.Invalid) {
+            uint256 traded = FixedPoint.abs(leg.size - leg.sizeBefore).mulDivDown(c.markPrice, FixedPoint.WAD);
+            if (leg.gain < -int256(traded / 200)) {
+                revert PriceNotUsable(v.worst, v.validity, IPriceOracle.Validity.Reduced);
+            }
+        }
+        if (v.equity < int256(v.initialMargin)) _checkNotWorse(c, leg, v);
     }
 
     /// @dev Lowering risk below initial margin: allowed if equity is not negative and health is no worse.
@@ -125,16 +144,20 @@ abstract contract Fills is Trades {
         if (open > openBefore && open > c.openInterestCap) revert OpenInterestAboveCap(c.id, open, c.openInterestCap);
     }
 
-    /// @dev Time-weighted premium of fills over the index, every sample clamped:
+    /// @dev Time-weighted premium of fills over the index. A fill counts by its share of open interest, so that small trades
+    /// with oneself do not set what everybody pays:
     ///
-    ///     average += (held - average) * min(1, elapsed / 1 h);  held = clamp((fill - index) / index)
-    function _samplePremium(MarketCache memory c, uint256 fillPrice) private view {
+    ///     average += (held - average) * min(1, elapsed / 1 h)
+    ///     held    += (clamp((fill - index) / index) - held) * min(1, base / openInterest)
+    function _samplePremium(MarketCache memory c, uint256 fillPrice, uint256 base) private view {
         int256 clamp = int256(uint256(_at(c).parameters.fundingClampPpb));
         int256 premium = FixedPoint.mulDivFloor(MarginMath.PPB, int256(fillPrice) - int256(c.indexPrice), c.indexPrice);
         if (premium > clamp) premium = clamp;
         if (premium < -clamp) premium = -clamp;
         c.averagePremium = MarginMath.averagePremium(c.averagePremium, c.heldPremium, block.timestamp - c.premiumTime);
-        c.heldPremium = premium;
+        uint256 open = _openInterest(c.sides[LONG], false);
+        c.heldPremium =
+            base >= open ? premium : c.heldPremium + FixedPoint.mulDivFloor(base, premium - c.heldPremium, open);
         c.premiumTime = block.timestamp;
     }
 

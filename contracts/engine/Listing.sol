@@ -8,7 +8,7 @@ import {SideIndex} from "../libraries/SideIndex.sol";
 
 /// @title Listing markets and changing their parameters
 /// @notice Two steps by construction: listing and loosening belong to roles whose calls `AccessManager` delays (they are
-/// scheduled, seen by everybody, then executed). What only tightens is immediate.
+/// scheduled, seen by everybody, then executed). What only tightens is immediate: `Guarding`.
 abstract contract Listing is EngineStorage {
     using FixedPoint for uint256;
 
@@ -33,44 +33,11 @@ abstract contract Listing is EngineStorage {
         external
         restricted
     {
-        _requireListed(market);
+        if (market >= _marketCount) revert UnknownMarket(market);
         _validate(market, p, l);
         _markets[market].parameters = p;
         _markets[market].liquidation = l;
         emit MarketParametersSet(market, p, l);
-    }
-
-    function tightenMarket(uint256 market, uint24 initialMarginPpm, uint24 bandPpm, uint24 profitLock)
-        external
-        restricted
-    {
-        _requireListed(market);
-        MarketParameters memory p = _markets[market].parameters;
-        if (initialMarginPpm < p.initialMarginPpm) revert NotTighter(market, "initialMarginPpm");
-        if (bandPpm > p.bandPpm) revert NotTighter(market, "bandPpm");
-        if (profitLock < p.profitLock) revert NotTighter(market, "profitLock");
-        (p.initialMarginPpm, p.bandPpm, p.profitLock) = (initialMarginPpm, bandPpm, profitLock);
-        _validate(market, p, _markets[market].liquidation);
-        _markets[market].parameters = p;
-        emit MarketParametersSet(market, p, _markets[market].liquidation);
-    }
-
-    function pauseRisk(uint256 market) external restricted {
-        _setPaused(market, true);
-    }
-
-    function resumeRisk(uint256 market) external restricted {
-        _setPaused(market, false);
-    }
-
-    function _setPaused(uint256 market, bool paused) private {
-        _requireListed(market);
-        _markets[market].income.riskPaused = paused;
-        emit RiskPaused(market, paused);
-    }
-
-    function _requireListed(uint256 market) internal view {
-        if (market >= _marketCount) revert UnknownMarket(market);
     }
 
     /// @dev Every parameter has a meaning on its own; then the envelope (DESIGN 2.3).

@@ -122,19 +122,22 @@ abstract contract MarketCaches is EngineStorage {
 
     /// @dev Moves funding from the paying to the receiving side for the time since the last accrual:
     ///
-    ///     payment = openInterest of the payers * mark * premium * elapsed / 8 h        rounded up, elapsed <= 1 h
+    ///     payment = openInterest of the payers * mark * premium * elapsed / 8 h        rounded up
     ///
     /// The payers' K is charged up and the receivers' credited down by the same total, so nothing is minted.
     function _accrue(MarketCache memory c) private view {
-        uint256 elapsed = block.timestamp - c.accruedAt;
+        uint256 since = c.accruedAt;
+        uint256 elapsed = block.timestamp - since;
         if (elapsed == 0) return;
         c.accruedAt = block.timestamp;
         int256 premium = c.averagePremium;
-        if (premium == 0) return;
+        // a premium is in force for an hour after the last fill
+        uint256 inForce = c.premiumTime + MarginMath.PREMIUM_WINDOW;
+        if (premium == 0 || since >= inForce) return;
+        if (block.timestamp > inForce) elapsed = inForce - since;
         SideCache memory payer = c.sides[premium > 0 ? LONG : SHORT];
         SideCache memory receiver = c.sides[premium > 0 ? SHORT : LONG];
         if (payer.B == 0 || receiver.B == 0) return;
-        if (elapsed > MarginMath.FUNDING_MAX_ELAPSED) elapsed = MarginMath.FUNDING_MAX_ELAPSED;
         uint256 total = MarginMath.fundingUp(
             SideIndex.sizeOf(payer.B, payer.A, true), c.markPrice, FixedPoint.abs(premium), elapsed
         );
@@ -162,11 +165,23 @@ abstract contract MarketCaches is EngineStorage {
             MarginMath.follow(c.markPrice, indexPrice, _at(c).parameters.markSpeedPpb, block.timestamp - c.markTime);
         if (markPrice != c.markPrice) (c.markPrice, c.markMoved) = (markPrice, true);
         c.markTime = block.timestamp;
+        if (_lags(c)) (c.validity, c.markMoved) = (IPriceOracle.Validity.Reduced, true);
+    }
+
+    /// @dev The mark is known to be wrong by more than a quarter of what lies between initial and maintenance margin:
+    ///
+    ///     |index - mark| * 4 > mark * (initial - maintenance)
+    ///
+    /// Until it has caught up nothing may be opened or withdrawn against it, or the gap could be cashed in.
+    function _lags(MarketCache memory c) private pure returns (bool) {
+        uint256 gap = c.indexPrice > c.markPrice ? c.indexPrice - c.markPrice : c.markPrice - c.indexPrice;
+        return gap * 4 * FixedPoint.PPM > c.markPrice * (c.initialMarginPpm - c.maintenanceMarginPpm);
     }
 
     /// @dev Writes back what changed.
     function _store(MarketCache memory c) internal {
         Market storage m = _at(c);
+        _endDust(c);
         _resetIfEmpty(c.sides[LONG]);
         _resetIfEmpty(c.sides[SHORT]);
         m.totals = Totals({
@@ -194,6 +209,13 @@ abstract contract MarketCaches is EngineStorage {
         stored.A = uint72(side.A);
         stored.K = side.K.toInt160();
         stored.epoch = uint24(side.epoch);
+    }
+
+    /// @dev When one side is empty the other can only hold a few wei, by which the rounding of earlier tear-ups made the
+    /// sides differ. Nobody could ever trade against them, and their tiny size factor would keep everybody out.
+    function _endDust(MarketCache memory c) private {
+        bool noLongs = c.sides[LONG].B == 0;
+        if (noLongs != (c.sides[SHORT].B == 0)) _endEpoch(c, noLongs);
     }
 
     /// @dev A side without positions starts afresh: nothing refers to its A and K any more.

@@ -109,6 +109,8 @@ abstract contract Positions is MarketCaches {
         if (left != 0) {
             uint256 secondsLeft = _profitLocks[account].end - block.timestamp;
             lockSeconds = MarginMath.mergedRelease(left, secondsLeft, profit, lockSeconds);
+            // profit made with oneself under a shorter lock must not free what is locked already
+            if (lockSeconds < secondsLeft) lockSeconds = secondsLeft;
         }
         _profitLocks[account] = ProfitLock({
             amount: (left + profit).toUint112(),

@@ -10,18 +10,20 @@ library MarginMath {
 
     /// @notice Seconds over which a premium of 1 is paid once.
     uint256 internal constant FUNDING_PERIOD = 8 hours;
-    /// @notice Longest time one accrual charges; anybody may accrue at any time (`poke`).
-    uint256 internal constant FUNDING_MAX_ELAPSED = 1 hours;
-    /// @notice Seconds after which the newest fill's premium has replaced the older average entirely.
+    /// @notice Seconds after which the held premium has replaced the older average entirely, and after which a premium
+    /// without new fills is not in force any more.
     uint256 internal constant PREMIUM_WINDOW = 1 hours;
     uint256 internal constant PPB = 1e9;
 
     /// @notice Initial and maintenance margin of one position.
     ///
-    ///     scaled = notional * (1 + notional / sizeScale) * (1 + slope * min(1, openInterest / cap))
-    ///     margin = min(notional, scaled * fraction)                        each step rounded up
+    ///     scaled      = notional * (1 + notional / sizeScale)
+    ///     maintenance = min(notional, scaled * fraction)
+    ///     initial     = min(notional, scaled * (1 + slope * min(1, openInterest / cap)) * fraction)   each step rounded up
     ///
-    /// so that a large position in a thin market pays for its own exit. A cap of zero counts as reached.
+    /// so that a large position pays for its own exit and a crowded market cannot be entered at the base leverage. Open
+    /// interest raises the initial margin only: others' trades must not make an account liquidatable. A cap of zero
+    /// counts as reached.
     /// @param notional |size| * mark, WAD, rounded up
     /// @param openInterest base, WAD
     /// @param cap base, WAD
@@ -38,6 +40,7 @@ library MarginMath {
         if (notional == 0) return (0, 0);
         uint256 scale = sizeScale * FixedPoint.WAD;
         uint256 scaled = notional.mulDivUp(scale + notional, scale);
+        maintenance = FixedPoint.min(notional, scaled.mulDivUp(maintenancePpm, FixedPoint.PPM));
         if (openInterest >= cap) {
             scaled = scaled.mulDivUp(FixedPoint.PPM + slopePpm, FixedPoint.PPM);
         } else {
@@ -45,7 +48,6 @@ library MarginMath {
             scaled = scaled.mulDivUp(whole + slopePpm * openInterest, whole);
         }
         initial = FixedPoint.min(notional, scaled.mulDivUp(initialPpm, FixedPoint.PPM));
-        maintenance = FixedPoint.min(notional, scaled.mulDivUp(maintenancePpm, FixedPoint.PPM));
     }
 
     /// @notice What the paying side owes in all for `elapsed` seconds, rounded up.

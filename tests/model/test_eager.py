@@ -69,7 +69,8 @@ class Play:
 
     def set_mark(self, price: int, premium: int = 0) -> None:
         tables = self.engine.tables
-        mark = Mark(price, self.clock.now, 0, 0, 0, premium, Validity.FULL)
+        now = self.clock.now
+        mark = Mark(price, now, 0, now, 0, premium, Validity.FULL)
         tables.markets[0] = tables.markets[0]._replace(mark=mark)
 
     def trade(self) -> None:
