@@ -144,7 +144,7 @@ def test_a_healthy_account_is_left_alone(market):
     with pytest.raises(NothingToDo, match=r"healthy"):
         market.keeper.liquidate(market.alice.number)
     text = refused(market.system, lambda: market.keeper.take_over(market.alice.number, 0))
-    assert "is healthy: equity 998.20 mUSD covers its maintenance margin 450.18 mUSD" in text
+    assert "is healthy: equity 998.20 mUSD covers its maintenance margin 450.16 mUSD" in text
 
 
 def test_a_keeper_with_money_takes_over(market):
