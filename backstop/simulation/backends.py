@@ -238,27 +238,53 @@ class DaskBackend(Backend):
                     n_workers=workers, threads_per_worker=1, dashboard_address=None
                 )
             self._client = self._dask.Client(self._cluster or address)
-        self._job = self._client.scatter(job, broadcast=True, hash=False)
+        self._job = self._scatter()
+        self._failures = 0
         self._running: dict[Any, Span] = {}
+
+    def _scatter(self) -> Any:
+        return self._client.scatter(self.job, broadcast=True, hash=False)
 
     def submit(self, span: Span) -> None:
         """Queue a chunk."""
-        # a lost worker's chunks are computed again by the scheduler; `pure` would hash the book
+        # the scheduler computes a lost worker's chunks again; `pure` would hash the book each time
         future = self._client.submit(run_chunk, self._job, *span, pure=False)
         self._running[future] = span
 
     def wait(self) -> list[ChunkResult]:
         """Return the chunks that are done, at least one."""
-        done = self._dask.wait(list(self._running), return_when="FIRST_COMPLETED").done
-        results = []
-        for future in done:
-            span = self._running.pop(future)
-            if future.status != "finished":
-                raise BackendError(f"paths {span[0]}..{span[1] - 1} failed on the cluster") from (
-                    future.exception()
-                )
-            results.append(future.result())
+        results: list[ChunkResult] = []
+        while not results:
+            for future in self._done():
+                span = self._running.pop(future)
+                try:
+                    results.append(self._fetch(future, span))
+                except futures.CancelledError:
+                    self._again(span)
+        self._failures = 0
         return results
+
+    def _done(self) -> list[Any]:
+        """Futures that are done, or that the cluster has lost, as far as it knows."""
+        with contextlib.suppress(futures.CancelledError):
+            return list(self._dask.wait(list(self._running), return_when="FIRST_COMPLETED").done)
+        return [future for future in self._running if future.status != "pending"]
+
+    def _fetch(self, future: Any, span: Span) -> ChunkResult:
+        if future.status == "error":
+            text = f"paths {span[0]}..{span[1] - 1} failed on the cluster"
+            raise BackendError(text) from future.exception()
+        result: ChunkResult = future.result()
+        return result
+
+    def _again(self, span: Span) -> None:
+        """Submit a chunk again whose result was lost with the worker that held it."""
+        self._failures += 1
+        if self._failures > MAX_FAILURES * self.workers:
+            raise BackendError(f"results were lost {self._failures} times in a row on the cluster")
+        if self._job.status != "finished":
+            self._job = self._scatter()
+        self.submit(span)
 
     def close(self) -> None:
         """Drop what has not started and release workers."""

@@ -7,11 +7,15 @@ counter is equal, and every amount and price agrees within `RELATIVE` of its siz
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from backstop.simulation.book import Book, BookSpec, Tiers, random_book
+from backstop.simulation.errors import PathError
 from backstop.simulation.model import (
     PATH_FIELDS,
     AdlParams,
@@ -170,3 +174,37 @@ def isolated_book(parts: list[Book], rates: FloatArray) -> Book:
         tiers=Tiers.flat(rates, width),
         markets=tuple(f"M{m}" for m in range(width)),
     )
+
+
+@dataclass(frozen=True)
+class FatalPaths:
+    """A source whose path `fatal` kills the process computing it, while the file `trap` exists."""
+
+    steps: int
+    markets: int
+    fatal: int
+    trap: str
+    once: bool
+
+    def path(self, seed: int, path_id: int) -> FloatArray:
+        trap = Path(self.trap)
+        if path_id == self.fatal and trap.exists():
+            if self.once:
+                trap.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        rng = np.random.default_rng([seed, path_id])
+        return np.cumsum(rng.normal(0, 0.01, (self.steps, self.markets)), axis=0)
+
+
+@dataclass(frozen=True)
+class FaultyPaths:
+    """A source that cannot make path number `faulty`."""
+
+    steps: int
+    markets: int
+    faulty: int
+
+    def path(self, seed: int, path_id: int) -> FloatArray:
+        if path_id == self.faulty:
+            raise PathError(f"path {path_id} has no prices")
+        return np.zeros((self.steps, self.markets))
