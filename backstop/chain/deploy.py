@@ -80,6 +80,7 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "tranche": "StakedTranche",
     "settlement": "OrderSettlement",
     "liquidator": "Liquidator",
+    "lens": "Lens",
 }
 """Artifact of each contract of ours; the token has its own."""
 
@@ -232,6 +233,16 @@ class System:
         return self._bind("liquidator")
 
     @cached_property
+    def lens(self) -> Contract:
+        """The Lens: many views in one call; DeploymentError if the record is older than it."""
+        if "lens" not in self.record.contracts:
+            raise DeploymentError(
+                "the deployment was recorded by a version without the Lens: deploy again, or deploy"
+                " contracts/Lens.sol (engine, fund, oracle) and add it to the record's contracts"
+            )
+        return self._bind("lens")
+
+    @cached_property
     def feeds(self) -> tuple[tuple[Contract, ...], ...]:
         """The price feeds of every market that are mocks (empty for real ones)."""
         return tuple(
@@ -352,7 +363,8 @@ class _Builder:
         engine, fund, settlement, liquidator = (
             created_address(self.address, first + place) for place in range(1, 5)
         )
-        lock = self.add("lock", [engine, settlement, liquidator, fund, ZERO_ADDRESS]).address
+        tranche = created_address(fund, 1)  # the fund deploys it, before anything else
+        lock = self.add("lock", [engine, settlement, liquidator, fund, tranche]).address
         wiring = {
             "authority": authority,
             "token": token,
@@ -367,11 +379,13 @@ class _Builder:
         ).address
         self.add("engine", wiring, back_office, expected=engine)
         self.add("fund", token, lock, authority, expected=fund)
-        tranche = self.contracts["fund"].stakedTranche()
+        if self.contracts["fund"].stakedTranche() != tranche:
+            raise DeploymentError(f"the staked tranche did not come to be at {tranche}: a defect")
         abi = contract_abi(self.deployer.artifacts, ARTIFACTS["tranche"])
         self.keep("tranche", ARTIFACTS["tranche"], Contract(self.client, tranche, abi))
         self.add("settlement", engine, liquidator, lock, expected=settlement)
         self.add("liquidator", engine, settlement, lock, token, expected=liquidator)
+        self.add("lens", engine, fund, self.contracts["oracle"].address)
 
     # --- set-up
 

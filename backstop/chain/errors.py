@@ -314,6 +314,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "NotMember": "only contracts of the deployment may do this, not {caller:who}",
     "NotHolder": "only the holder of the lock may do this, not {caller:who}",
     "NotALock": "there is no lock at {lock}",
+    "NotAContract": "there is no contract at {where}: deploy the engine, fund and oracle first",
     "Locked": "{holder:who} is at work: ask again after its transaction",
     "NotEnoughGas": (
         "the transaction's gas limit is too low: {available} left where {required} are needed"

@@ -48,6 +48,7 @@ OPEN = {
         *("transfer", "transferFrom", "approve", "permit"),
     },
     "authority": {"schedule", "execute", "cancel", "renounceRole", "multicall"},
+    "lens": {"snapshot"},  # pokes, which anybody may, and looks
 }
 INTERNAL = {
     "engine": {
@@ -139,7 +140,7 @@ def test_created_addresses_are_the_chains(node):
 
 def test_the_contracts_know_each_other(system):
     lock, contracts = system.lock, system.contracts
-    for name in ("engine", "settlement", "liquidator", "fund"):
+    for name in ("engine", "settlement", "liquidator", "fund", "tranche"):
         assert lock.isMember(contracts[name].address)
         assert contracts[name].lock() == lock.address
     assert not lock.isMember(STRANGER)
