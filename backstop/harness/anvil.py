@@ -62,6 +62,7 @@ class Anvil:
             leaves it to the clock.
         gas_limit: of a block.
         history: number of blocks whose state and transactions are kept; None keeps all of them.
+        all_logs: keep every block's transactions and logs, whatever happens to its state.
         extra: further command-line arguments.
 
     Raises:
@@ -77,6 +78,7 @@ class Anvil:
         block_interval: int | None = 12,
         gas_limit: int = 60_000_000,
         history: int | None = 64,
+        all_logs: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         self._arguments = [
@@ -88,7 +90,9 @@ class Anvil:
         ]
         if history is not None:
             kept = str(history)
-            self._arguments += ["--prune-history", kept, "--transaction-block-keeper", kept]
+            self._arguments += ["--prune-history", kept]
+            if not all_logs:
+                self._arguments += ["--transaction-block-keeper", kept]
         self._arguments += extra
         self._account_count = accounts
         self._block_interval = block_interval

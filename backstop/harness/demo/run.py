@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ class Settings:
         json: print one JSON object instead of tables.
         artifacts: compiled contracts; those of the last compilation if not given.
         records: folder for the deployment record, the project's if not given.
+        reports: folder for the transparency report, the project's `reports/` if not given.
     """
 
     scenario: str = DEFAULT
@@ -57,6 +59,7 @@ class Settings:
     json: bool = False
     artifacts: Callable[[str], Any] | None = None
     records: Path | None = None
+    reports: Path | None = None
 
     @property
     def as_written(self) -> bool:
@@ -137,6 +140,7 @@ def _run(settings: Settings) -> int:
             sys.stdout.flush()
         else:
             print_report(result, console)
+        _leave_report(settings, result, screen)
         if settings.keep_node:
             _keep(settings, result, node, client, screen)
     return FAILED if result.checks.broken or result.missing else OK
@@ -161,7 +165,8 @@ def _node(settings: Settings, scenario: Scenario) -> Iterator[tuple[RpcClient, A
         finally:
             client.close()
         return
-    with Anvil(accounts=3, timestamp=scenario.start - _BEFORE_START, block_interval=None) as node:
+    began = scenario.start - _BEFORE_START
+    with Anvil(accounts=3, timestamp=began, block_interval=None, all_logs=True) as node:
         yield node.client, node
 
 
@@ -183,6 +188,34 @@ def _introduce(scenario: Scenario, settings: Settings, console: Console) -> None
         f" {token}, seed {settings.seed}; {scenario.steps} steps of {scenario.step} s",
         highlight=False,
     )
+
+
+def _leave_report(settings: Settings, result: Result, console: Console) -> None:
+    """The transparency report on the run, from the chain's events and views alone."""
+    from backstop.report import ReportError, build, write
+    from backstop.store import EventStore, StoreError
+
+    system = result.stage.system
+    name = f"demo-{result.scenario.name}-{result.seed}"
+    folder = (settings.reports or ROOT / "reports") / name
+    try:
+        with (
+            tempfile.TemporaryDirectory() as place,
+            EventStore.open(
+                Path(place) / "events.sqlite", system.record, system.artifacts
+            ) as store,
+        ):
+            store.sync(system.client)
+            assert store.tip is not None
+            report = build(store, system, 0, store.tip.number)
+        page, _ = write(report, folder)
+    except (StoreError, ReportError) as error:
+        console.print(f"No transparency report was written: {error}", markup=False)
+        return
+    shown = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
+    console.print(f"\nTransparency report: {shown}", highlight=False, soft_wrap=True)
+    for sentence in report.broken:
+        console.print(f"[bold red]REPORT[/bold red] {sentence}")
 
 
 def _keep(

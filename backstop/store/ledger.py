@@ -1,0 +1,130 @@
+"""The insurance fund's layers, replayed from its events: what came in, what was paid, what is left.
+
+    ledger = FundLedger()
+    for event in store.events(last=block):
+        ledger.apply(event)
+
+All amounts are exact, in units of the token. The contract's views must say the same; where they do
+not, an event is missing or the ledger does not know one (`unknown`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from backstop.store.store import StoredEvent
+
+Compartment = tuple[str, int]
+"""Claimant's address and market number."""
+
+_SILENT = {
+    "fund": {
+        *("ClaimantSet", "ClaimantMarketSet", "StakerShareSet", "ReserveTargetSet"),
+        *("RefillTimeSet", "ReserveGapNoted", "CoverFailed", "AuthorityUpdated"),
+    },
+    "tranche": {
+        *("RedeemRequest", "OperatorSet", "IncomeAdded", "MaturityHeld", "TermsSet", "Transfer"),
+        *("Approval", "AuthorityUpdated", "EIP712DomainChanged", "Slashed"),
+    },
+}
+"""Events that move no capital between layers (`Slashed` says how the stakers' leg was shared)."""
+
+
+@dataclass
+class FundLedger:
+    """Capital by layer, and flows since the ledger was opened or `open_period` was called.
+
+    Attributes:
+        compartments: layer 1, by claimant and market.
+        reserve: layer 2.
+        stake: layer 3: active, streaming, leaving, and matured but not claimed.
+        flows: net amount by (layer, kind): layer is compartment, reserve or stake; kind is income,
+            funded, deficits, rewards, released, staked, claimed, series ended.
+        market_flows: the compartments' flows by (market, kind), of all claimants.
+        unknown: events of the fund or tranche that this ledger does not know, by name.
+    """
+
+    compartments: Counter[Compartment] = field(default_factory=Counter)
+    reserve: int = 0
+    stake: int = 0
+    flows: Counter[tuple[str, str]] = field(default_factory=Counter)
+    market_flows: Counter[tuple[int, str]] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All layers together."""
+        return sum(self.compartments.values()) + self.reserve + self.stake
+
+    def open_period(self) -> None:
+        """Start counting flows from here."""
+        self.flows.clear()
+        self.market_flows.clear()
+
+    def apply(self, event: StoredEvent) -> bool:
+        """Book an event; True if it moved capital."""
+        if event.contract not in _SILENT:
+            return False
+        handler = getattr(self, f"_{event.contract}_{event.name}", None)
+        if handler is None:
+            if event.name not in _SILENT[event.contract]:
+                self.unknown[event.name or "undecoded"] += 1
+            return False
+        handler(event)
+        return True
+
+    def _compartment(self, event: StoredEvent, kind: str, amount: int) -> None:
+        self.compartments[event["claimant"], event["market"]] += amount
+        self.flows["compartment", kind] += amount
+        self.market_flows[event["market"], kind] += amount
+
+    def _reserve(self, kind: str, amount: int) -> None:
+        self.reserve += amount
+        self.flows["reserve", kind] += amount
+
+    def _stake(self, kind: str, amount: int) -> None:
+        self.stake += amount
+        self.flows["stake", kind] += amount
+
+    def _fund_IncomeReceived(self, event: StoredEvent) -> None:
+        self._compartment(event, "income", event["toCompartment"])
+        self._reserve("income", event["toReserve"])
+
+    def _fund_StakerIncome(self, event: StoredEvent) -> None:
+        self._stake("income", event["assets"])
+
+    def _fund_StakersFunded(self, event: StoredEvent) -> None:
+        self._stake("income", event["assets"])
+
+    def _fund_CompartmentFunded(self, event: StoredEvent) -> None:
+        self._compartment(event, "funded", event["assets"])
+
+    def _fund_ReserveFunded(self, event: StoredEvent) -> None:
+        self._reserve("funded", event["assets"])
+
+    def _fund_ReserveReleased(self, event: StoredEvent) -> None:
+        self._reserve("released", -event["assets"])
+
+    def _fund_Covered(self, event: StoredEvent) -> None:
+        legs = event["legs"]
+        self._compartment(event, "deficits", -legs["compartment"])
+        self._reserve("deficits", -legs["reserve"])
+        self._stake("deficits", -legs["staked"])
+
+    def _fund_KeeperRewardPaid(self, event: StoredEvent) -> None:
+        """The compartment pays as far as it can, then the reserve."""
+        held = self.compartments[event["claimant"], event["market"]]
+        own = min(event["assets"], held)
+        self._compartment(event, "rewards", -own)
+        self._reserve("rewards", own - event["assets"])
+
+    def _tranche_Deposit(self, event: StoredEvent) -> None:
+        self._stake("staked", event["assets"])
+
+    def _tranche_Withdraw(self, event: StoredEvent) -> None:
+        self._stake("claimed", -event["assets"])
+
+    def _tranche_SeriesEnded(self, event: StoredEvent) -> None:
+        self._stake("series ended", -event["rest"])
+        self._reserve("series ended", event["rest"])
