@@ -235,33 +235,12 @@ class Parameters:
     def load(cls, path: str | Path) -> Parameters:
         """Read a parameter file; ConfigError if it cannot be used."""
         file = str(path)
-        try:
-            text = Path(path).read_text(encoding="utf8")
-        except FileNotFoundError:
-            raise ConfigError(
-                file, "", None, "a YAML file of parameters", "give the path of an existing file"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(file, "", str(error), "a readable UTF-8 text file") from None
-        return cls.parse(text, file)
+        return cls.parse(read_text(path), file)
 
     @classmethod
     def parse(cls, text: str, file: str = "<text>") -> Parameters:
         """The same from a text; `file` is for messages."""
-        try:
-            data = yaml.load(text, _TextLoader)
-        except _RepeatedKey as error:
-            raise ConfigError(
-                file, error.key, f"repeated in line {error.line}", "each field once"
-            ) from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            problem = getattr(error, "problem", None) or str(error)
-            raise ConfigError(
-                file, "", f"no YAML: {problem}{where}", "valid YAML", "correct the file"
-            ) from None
-        return _parameters(_Node(file, "", data), file)
+        return _parameters(parse_yaml(text, file), file)
 
     @property
     def digest(self) -> str:
@@ -300,8 +279,11 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
-class _Node:
-    """A mapping of the file, its place in it, and which of its fields have been read."""
+class Node:
+    """A mapping of a file, its place in it, and which of its fields have been read.
+
+    Every reader checks the value and raises ConfigError; `done()` refuses what nobody read.
+    """
 
     def __init__(self, file: str, path: str, data: object) -> None:
         self.file, self.path = file, path
@@ -314,34 +296,41 @@ class _Node:
         return key in self._data
 
     def where(self, key: str) -> str:
+        """The full name of a field."""
         return f"{self.path}.{key}" if self.path else key
 
     def fail(self, key: str, value: object, allowed: str, remedy: str | None = None) -> NoReturn:
+        """Raise ConfigError for a field."""
         raise ConfigError(self.file, self.where(key), value, allowed, remedy)
 
     def raw(self, key: str, allowed: str) -> object:
+        """A field as it is; it must be there."""
         self._read.append(key)
         value = self._data.get(key)
         if value is None or value == "":
             self.fail(key, None, allowed, f"add {self.where(key)} to {self.file}")
         return value
 
-    def child(self, key: str) -> _Node:
-        return _Node(self.file, self.where(key), self.raw(key, "a mapping of fields"))
+    def child(self, key: str) -> Node:
+        """A mapping inside."""
+        return Node(self.file, self.where(key), self.raw(key, "a mapping of fields"))
 
-    def children(self, key: str) -> list[_Node]:
+    def children(self, key: str) -> list[Node]:
+        """A list of mappings."""
         value = self.raw(key, "a list")
         if not isinstance(value, list) or not value:
             self.fail(key, value, "a list with at least one entry")
-        return [_Node(self.file, f"{self.where(key)}[{i}]", item) for i, item in enumerate(value)]
+        return [Node(self.file, f"{self.where(key)}[{i}]", item) for i, item in enumerate(value)]
 
     def text(self, key: str, allowed: str = "a text") -> str:
+        """A text without spaces around it."""
         value = self.raw(key, allowed)
         if not isinstance(value, str):
             self.fail(key, value, allowed)
         return value.strip()
 
     def parsed(self, key: str, parse: Callable[[str], T], allowed: str) -> tuple[T, str]:
+        """A text through a parser that raises UnitError, and the text."""
         text = self.text(key, allowed)
         try:
             return parse(text), text
@@ -366,6 +355,7 @@ class _Node:
         return value
 
     def seconds(self, key: str, *, low: int = 0, high: int) -> int:
+        """A duration in whole seconds."""
         allowed = f"a duration from {low}s to {high}s, such as 12s, 5m, 12h or 2d"
         value, text = self.parsed(key, parse_duration, allowed)
         if not low <= value <= high:
@@ -373,6 +363,7 @@ class _Node:
         return value
 
     def decimal(self, key: str, *, low: Decimal = Decimal(0), what: str = "a number") -> Decimal:
+        """A decimal number."""
         allowed = f"{what}, at least {low}, such as 60000 or 0.001"
         value, text = self.parsed(key, parse_decimal, allowed)
         if value < low:
@@ -393,6 +384,7 @@ class _Node:
         return value
 
     def address(self, key: str) -> str:
+        """An address with its checksum."""
         text = self.text(key, "an address")
         if not text.startswith("0x") or not is_hex_address(text):
             self.fail(key, text, "an address: 0x and 40 hex digits")
@@ -415,10 +407,40 @@ class _Node:
                 )
 
 
+def read_text(path: str | Path) -> str:
+    """A parameter file's text; ConfigError if it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf8")
+    except FileNotFoundError:
+        raise ConfigError(
+            str(path), "", None, "a YAML file of parameters", "give the path of an existing file"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", str(error), "a readable UTF-8 text file") from None
+
+
+def parse_yaml(text: str, file: str) -> Node:
+    """The root of a YAML text, every scalar a text; ConfigError if it is none."""
+    try:
+        data = yaml.load(text, _TextLoader)
+    except _RepeatedKey as error:
+        raise ConfigError(
+            file, error.key, f"repeated in line {error.line}", "each field once"
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(
+            file, "", f"no YAML: {problem}{where}", "valid YAML", "correct the file"
+        ) from None
+    return Node(file, "", data)
+
+
 # --- the parts
 
 
-def _parameters(root: _Node, file: str) -> Parameters:
+def _parameters(root: Node, file: str) -> Parameters:
     name = root.text("name")
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
         root.fail("name", name, "1 to 40 letters, digits, dots, dashes")
@@ -436,7 +458,7 @@ def _parameters(root: _Node, file: str) -> Parameters:
     return result
 
 
-def _either(node: _Node) -> None:
+def _either(node: Node) -> None:
     """Of `mock` and `address` exactly one is needed."""
     if "mock" in node and "address" in node:
         node.fail("address", "given together with mock", "mock or address, not both")
@@ -444,7 +466,7 @@ def _either(node: _Node) -> None:
         node.fail("address", None, "mock or address", f"add one of them to {node.path}")
 
 
-def _token(node: _Node) -> TokenConfig:
+def _token(node: Node) -> TokenConfig:
     _either(node)
     if "address" in node:
         token = TokenConfig(node.address("address"), "", "", None)
@@ -461,13 +483,13 @@ def _token(node: _Node) -> TokenConfig:
     return token
 
 
-def _sequencer(node: _Node) -> SequencerConfig:
+def _sequencer(node: Node) -> SequencerConfig:
     result = SequencerConfig(node.address("feed"), node.seconds("grace", low=1, high=_MAX_GRACE))
     node.done()
     return result
 
 
-def _roles(node: _Node) -> dict[str, RoleConfig]:
+def _roles(node: Node) -> dict[str, RoleConfig]:
     roles = {}
     for name in ROLES:
         role = node.child(name)
@@ -486,7 +508,7 @@ def _roles(node: _Node) -> dict[str, RoleConfig]:
     return roles
 
 
-def _fund(node: _Node, token: TokenConfig) -> FundConfig:
+def _fund(node: Node, token: TokenConfig) -> FundConfig:
     claimant = node.child("engine")
     result = FundConfig(
         reserve_target=_tokens(node, "reserve_target", token, 112),
@@ -503,7 +525,7 @@ def _fund(node: _Node, token: TokenConfig) -> FundConfig:
     return result
 
 
-def _staking(node: _Node, token: TokenConfig) -> StakingConfig:
+def _staking(node: Node, token: TokenConfig) -> StakingConfig:
     result = StakingConfig(
         cap=_tokens(node, "cap", token, 112),
         cooldown=node.seconds("cooldown", low=86_400, high=28 * 86_400),
@@ -513,9 +535,7 @@ def _staking(node: _Node, token: TokenConfig) -> StakingConfig:
     return result
 
 
-def _tokens(
-    node: _Node, key: str, token: TokenConfig, bits: int, optional: bool = False
-) -> Decimal:
+def _tokens(node: Node, key: str, token: TokenConfig, bits: int, optional: bool = False) -> Decimal:
     """Whole tokens, such that the token's own units hold them exactly in `bits` bits."""
     if optional and key not in node:
         return Decimal(0)
@@ -531,7 +551,7 @@ def _tokens(
     return value
 
 
-def _markets(root: _Node, token: TokenConfig) -> tuple[MarketConfig, ...]:
+def _markets(root: Node, token: TokenConfig) -> tuple[MarketConfig, ...]:
     nodes = root.children("markets")
     if len(nodes) > MAX_MARKETS:
         root.fail("markets", f"{len(nodes)} entries", f"at most {MAX_MARKETS} entries")
@@ -544,7 +564,7 @@ def _markets(root: _Node, token: TokenConfig) -> tuple[MarketConfig, ...]:
     return tuple(markets)
 
 
-def _market(node: _Node, token: TokenConfig) -> MarketConfig:
+def _market(node: Node, token: TokenConfig) -> MarketConfig:
     name = node.text("name")
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,20}", name):
         node.fail("name", name, "1 to 20 letters, digits, dots, dashes")
@@ -566,7 +586,7 @@ def _market(node: _Node, token: TokenConfig) -> MarketConfig:
     return MarketConfig(name, parameters, liquidation, share, feeds)
 
 
-def _market_parameters(node: _Node) -> MarketParameters:
+def _market_parameters(node: Node) -> MarketParameters:
     margin, mark, fees = node.child("margin"), node.child("mark"), node.child("fees")
     maintenance = margin.fraction("maintenance", 6, low="0.0001%", high="100%", bits=24)
     initial = margin.fraction("initial", 6, low="0.0001%", high="100%", bits=24)
@@ -596,7 +616,7 @@ def _market_parameters(node: _Node) -> MarketParameters:
     return result
 
 
-def _liquidation(node: _Node) -> LiquidationParameters:
+def _liquidation(node: Node) -> LiquidationParameters:
     low = node.fraction("min_discount", 6, high="100%", bits=24)
     high = node.fraction("max_discount", 6, high="100%", bits=24)
     if low > high:
@@ -639,7 +659,7 @@ def _percent(ppm: int) -> str:
     return f"{(Decimal(ppm) / (PPM // 100)).normalize():f}%"
 
 
-def _check_envelope(node: _Node, p: MarketParameters, q: LiquidationParameters) -> None:
+def _check_envelope(node: Node, p: MarketParameters, q: LiquidationParameters) -> None:
     needed = envelope_ppm(p, q)
     if needed > p.maintenance_margin_ppm:
         node.fail(
@@ -652,7 +672,7 @@ def _check_envelope(node: _Node, p: MarketParameters, q: LiquidationParameters) 
         )
 
 
-def _check_reward(node: _Node, p: MarketParameters, q: LiquidationParameters) -> None:
+def _check_reward(node: Node, p: MarketParameters, q: LiquidationParameters) -> None:
     fees = (p.maker_fee_ppm + p.taker_fee_ppm) * p.fund_share_ppm // PPM
     if q.close_reward_cap and 2 * q.reward_ppm > fees:
         node.fail(
@@ -664,7 +684,7 @@ def _check_reward(node: _Node, p: MarketParameters, q: LiquidationParameters) ->
         )
 
 
-def _feeds(node: _Node) -> FeedsConfig:
+def _feeds(node: Node) -> FeedsConfig:
     low = _price(node, "min_price", 2**96 - 1)
     high = _price(node, "max_price", MAX_PRICE)
     if high <= low:
@@ -686,7 +706,7 @@ def _feeds(node: _Node) -> FeedsConfig:
     return result
 
 
-def _price(node: _Node, key: str, high: int) -> int:
+def _price(node: Node, key: str, high: int) -> int:
     value = node.integer(key, 18, low=1, high=min(high, 2**96 - 1), what="price")
     mantissa = value
     while mantissa >= _MANTISSA_LIMIT:
@@ -696,7 +716,7 @@ def _price(node: _Node, key: str, high: int) -> int:
     return value
 
 
-def _feed(node: _Node, low: int, high: int) -> FeedConfig:
+def _feed(node: Node, low: int, high: int) -> FeedConfig:
     _either(node)
     max_age = node.seconds("max_age", low=1, high=2**24 - 1)
     if "address" in node:

@@ -1,0 +1,136 @@
+"""What the keeper knows: the chain's head, every account's risk, and who is below maintenance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstop.chain.deploy import System
+from backstop.chain.lens import Lens, Snapshot
+from backstop.keeper.book import Book
+from backstop.keeper.config import LookConfig
+from backstop.keeper.follow import Follower, Head, Update
+from backstop.keeper.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look found.
+
+    Attributes:
+        markets: ILens.MarketReport of every market.
+        own: ILens.AccountReport of the keeper's account.
+        liquidatable: ILens.AccountReport of confirmed accounts, the largest shortfall first.
+        update: what was new on the chain.
+    """
+
+    head: Head
+    markets: tuple[Any, ...]
+    own: Any
+    liquidatable: tuple[Any, ...]
+    update: Update
+
+
+@dataclass
+class Watch:
+    """Follows the chain and keeps the book.
+
+    Args:
+        system: the deployment.
+        own: the keeper's account.
+        look: how often, how widely.
+        metrics: told how long it took.
+        progress: told how far the first reading is: blocks or accounts done, of how many.
+        clock: seconds, for the time between two refreshes.
+    """
+
+    system: System
+    own: bytes
+    look: LookConfig
+    metrics: Metrics
+    progress: Callable[[str, int, int], None] = lambda what, done, all_: None
+    clock: Callable[[], float] = time.monotonic
+    dirty: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.lens = Lens(self.system, self.look.batch)
+        self.book = Book(self.look.price_slack)
+        self.follower = Follower(
+            self.system.client,
+            self.system,
+            progress=lambda block, head: self.progress("blocks", block, head),
+        )
+        self._refreshed = 0.0
+
+    def poll(self) -> Sight | None:
+        """Look at the chain; None if there is no new block.
+
+        Raises:
+            NodeError, RpcError: the node does not answer; nothing is lost.
+        """
+        update = self.follower.poll()
+        if update is None:
+            return None
+        if update.reset:
+            # another chain, or one so far back that nothing can be compared: read all anew
+            self.dirty |= set(self.book.ids)
+            self.book.clear()
+        self.dirty |= update.touched
+        last = self._read()
+        risky = self._decide()
+        reports = self._confirm(risky)
+        self.metrics.head.set(update.head.number)
+        self.metrics.accounts.set(len(self.book))
+        self.metrics.candidates.set(self.book.candidates)
+        self.metrics.at_risk.set(len(reports))
+        return Sight(update.head, last.markets, last.accounts[-1], tuple(reports), update)
+
+    # --- reading
+
+    def _read(self) -> Snapshot:
+        """Read what was touched; the last snapshot ends with the keeper's own account."""
+        waiting = sorted(self.dirty)
+        for start in range(0, len(waiting), self.look.batch):
+            part = waiting[start : start + self.look.batch]
+            for snapshot in self.lens.snapshots(part):
+                self._take(snapshot)
+            if len(waiting) > 10 * self.look.batch:
+                self.progress("accounts", start + len(part), len(waiting))
+        last = self.lens.snapshot([self.own])
+        if self.book.markets and (ended := self.book.ended(last.markets)):
+            for snapshot in self.lens.snapshots(ended):
+                self._take(snapshot)
+        self.book.update(last.markets)
+        return last
+
+    def _take(self, snapshot: Snapshot) -> None:
+        """Into the book; what could not be read stays to be read."""
+        read = [report for report in snapshot.accounts if report.ok]
+        self.book.set(read, snapshot.markets)
+        self.dirty.difference_update(report.account for report in read)
+
+    def _decide(self) -> list[bytes]:
+        now = self.clock()
+        if self.book.stale or now - self._refreshed >= self.look.refresh:
+            began = time.perf_counter()
+            self.book.refresh()
+            self.metrics.refresh_seconds.observe(time.perf_counter() - began)
+            self._refreshed = now
+        began = time.perf_counter()
+        risky = self.book.at_risk()
+        self.metrics.decision_seconds.observe(time.perf_counter() - began)
+        return risky
+
+    def _confirm(self, ids: list[bytes]) -> list[Any]:
+        """The contracts' word on every account at risk, the largest shortfall first."""
+        wanted = [account for account in ids if account != self.own]
+        found = [
+            report
+            for snapshot in self.lens.snapshots(wanted)
+            for report in snapshot.accounts
+            if report.ok and report.liquidatable
+        ]
+        found.sort(key=lambda r: r.state.equity - r.state.maintenanceMargin)
+        return found

@@ -1,0 +1,548 @@
+"""The keeper against a real node: what it does, and what it survives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.chain.artifacts import ROOT
+from backstop.chain.clients import Trader
+from backstop.chain.config import ConfigError, Parameters
+from backstop.chain.deploy import RpcDeployer, System, deploy
+from backstop.chain.errors import register_all
+from backstop.harness.anvil import Anvil, private_key
+from backstop.harness.rpc import RpcClient
+from backstop.keeper.config import KeeperConfig
+from backstop.keeper.journal import JournalError
+from backstop.keeper.keeper import Keeper
+from backstop.keeper.wallet import KeyWallet
+
+D = Decimal
+KEEPERS = ROOT / "parameters" / "keeper.yaml"
+
+
+class Told(list[tuple[str, dict[str, Any]]]):
+    """What a keeper said."""
+
+    def __call__(self, text: str, **fields: Any) -> None:
+        self.append((text, fields))
+
+    def __str__(self) -> str:
+        return "\n".join(text for text, _ in self)
+
+    def sent(self) -> list[str]:
+        return [f["way"] for _, f in self if f.get("event") == "sent" and f["way"] != "poke"]
+
+
+class Place:
+    """A system with a long and a short at 60,000, and keepers."""
+
+    def __init__(self, system: System, node: Anvil, folder: Path) -> None:
+        self.system, self.node, self.folder = system, node, folder
+        self.admin = system.record.deployer
+        self.alice, self.bob = (Trader(system, private_key(i)) for i in (1, 2))
+        self.said = Told()
+        self.opened: list[Keeper] = []
+
+    def fund(self, who: Trader, amount: str) -> None:
+        self.system.token.mint.send(who.address, int(D(amount) * 10**6), sender=self.admin)
+        who.deposit(D(amount))
+
+    def open(self, size: str = "0.15", collateral: str = "1000") -> None:
+        self.fund(self.alice, collateral)
+        self.fund(self.bob, "100000")
+        self.bob.fill(self.alice.sign_order(0, True, D(size), D(60_000)))
+
+    def move(self, price: str, seconds: int = 120) -> None:
+        self.system.set_price(0, D(price), self.admin)
+        self.system.client.warp(seconds)
+        self.system.set_price(0, D(price), self.admin)
+
+    def config(self, **changes: dict[str, Any]) -> KeeperConfig:
+        """The example's, with a poll of a second, a journal here, and `part={field: value}`."""
+        config = KeeperConfig.load(KEEPERS)
+        changes.setdefault("account", {}).setdefault("state", self.folder)
+        changes.setdefault("upkeep", {}).setdefault("poke", False)
+        parts = {
+            name: dataclasses.replace(getattr(config, name), **fields)
+            for name, fields in changes.items()
+        }
+        return dataclasses.replace(config, **parts)
+
+    def keeper(self, index: int = 3, margin: str = "", **changes: Any) -> Keeper:
+        """A keeper on a connection of its own."""
+        options = {k: changes.pop(k) for k in ("dry_run", "clock") if k in changes}
+        client = RpcClient(self.node.url, registry=self.system.client.registry)
+        own = System(client, self.system.record, self.system.artifacts)
+        if margin:
+            self.fund(Trader(self.system, private_key(index)), margin)
+        made = Keeper(
+            own, KeyWallet(private_key(index)), self.config(**changes), say=self.said, **options
+        )
+        self.opened.append(made)
+        return made
+
+    def health(self) -> float:
+        view = self.alice.view()
+        return float(view.health) if view.health is not None else float("inf")
+
+    def nonce(self, index: int = 3, tag: str = "latest") -> int:
+        address = KeyWallet(private_key(index)).address
+        return int(self.system.client.rpc("eth_getTransactionCount", address, tag), 16)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Anvil]:
+    with Anvil(history=None) as anvil:
+        yield anvil
+
+
+@pytest.fixture(scope="module")
+def deployed(node: Anvil, project: Any) -> System:
+    return made_on(node, project)
+
+
+def made_on(node: Anvil, project: Any) -> System:
+    parameters = Parameters.load(ROOT / "parameters" / "local.yaml")
+    made = deploy(parameters, RpcDeployer(node.client, node.accounts[0], project.get_contract))
+    register_all(node.client.registry, project.get_contract)
+    return made
+
+
+@pytest.fixture
+def place(deployed: System, node: Anvil, tmp_path: Path) -> Iterator[Place]:
+    with deployed.client.isolated():
+        made = Place(deployed, node, tmp_path)
+        yield made
+        for keeper in made.opened:
+            keeper.close()
+            keeper.system.client.close()
+
+
+def settle(keeper: Keeper, looks: int = 3) -> None:
+    for _ in range(looks):
+        keeper.look()
+
+
+# --- ways
+
+
+def test_a_keeper_with_margin_takes_over_until_the_account_is_healthy(place):
+    place.open()
+    keeper = place.keeper(margin="50000")
+    settle(keeper)
+    assert place.said.sent() == [], "nobody is in danger"
+    place.move("56000")
+    settle(keeper, 6)
+    assert place.said.sent()[0] == "take-over"
+    assert place.health() >= 1
+    taken = Trader(place.system, private_key(3)).view().positions
+    assert taken
+    assert taken[0].size > 0
+
+
+def test_a_keeper_without_margin_flags_and_deleverages_after_the_delay(place):
+    place.open()
+    place.move("56000")
+    keeper = place.keeper()
+    settle(keeper)
+    assert place.said.sent() == ["flag"], "nothing more before the delay"
+    place.move("56000", 601)
+    settle(keeper, 4)
+    assert place.said.sent() == ["flag", "deleverage"]
+    assert place.health() >= 1
+    reward = place.system.engine.collateral(keeper.account)
+    assert reward > 0, "paid for the work"
+
+
+def test_a_bankrupt_account_is_closed_out(place):
+    place.open()
+    place.move("50000", 600)
+    keeper = place.keeper()
+    settle(keeper)
+    assert place.said.sent() == ["close-out"]
+    view = place.alice.view()
+    assert (view.positions, view.collateral) == ((), 0)
+
+
+def test_signed_orders_are_used_where_they_are_good_enough(place, tmp_path):
+    place.open()
+    place.move("56000")
+    orders = tmp_path / "orders"
+    orders.mkdir()
+    for name, price in (("good", 56_000), ("bad", 50_000)):
+        bid = place.bob.sign_order(0, True, D("0.2"), D(price))
+        bid.save(orders / f"{name}.json")
+    (orders / "broken.json").write_text("{")
+    keeper = place.keeper(ways={"orders": orders})
+    settle(keeper, 4)
+    assert place.said.sent()[0] == "orders"
+    assert place.health() >= 1
+    assert "broken.json is no order file" in str(place.said)
+    keeper.orders.read()
+    assert str(place.said).count("broken.json") == 1, "said once"
+
+
+def test_the_mark_that_lags_behind_makes_a_take_over_unattractive(place):
+    """Far below the mark, the discount to the mark would not pay for the fall still to come."""
+    place.open(collateral="2000")
+    keeper = place.keeper(margin="50000")
+    place.move("49500")
+    place.system.engine.poke.send(0, sender=place.admin)
+    place.system.set_price(0, D(42_000), place.admin)
+    settle(keeper, 1)
+    view = place.alice.view()
+    assert 0 < view.equity < view.maintenance_margin, "liquidatable, not bankrupt"
+    assert place.said.sent() == ["flag"]
+
+
+def test_the_largest_shortfall_comes_first(place):
+    place.open()
+    carol = Trader(place.system, private_key(5))
+    place.fund(carol, "3000")
+    place.bob.fill(carol.sign_order(0, True, D("0.45"), D(60_000)))
+    place.move("56000")
+    keeper = place.keeper(margin="50000")
+    keeper.look()
+    sent = [f["account"] for _, f in place.said if f.get("event") == "sent"]
+    assert sent[:2] == [carol.number, place.alice.number]
+
+
+def test_what_does_not_pay_is_left_alone_unless_it_is_subsidised(place):
+    place.open()
+    place.move("50000", 600)
+    gas = {"coin_price": 10.0**9, "expected_fee": 0}
+    keeper = place.keeper(gas=gas, profit={"smallest_notional": 1e12})
+    settle(keeper)
+    assert place.said.sent() == []
+    assert "close-out would lose" in str(place.said)
+    assert keeper.metrics.uneconomic._value.get() == 1
+    keeper.close()
+    generous = place.keeper(gas=gas, profit={"smallest_notional": 1e12, "subsidy_per_day": 1e9})
+    settle(generous)
+    assert place.said.sent() == ["close-out"]
+
+
+def test_marks_are_poked_where_nobody_trades(place):
+    place.open()
+    keeper = place.keeper(upkeep={"poke": True, "every": 60, "gap": 0.002})
+    settle(keeper, 2)
+    before = place.system.engine.sideState(0)
+    for price, expected in (("60100", 0), ("59000", 1)):
+        told = len(place.said)
+        place.move(price, 120)
+        settle(keeper, 2)
+        pokes = [f for _, f in place.said[told:] if f.get("way") == "poke" and f["event"] == "sent"]
+        assert len(pokes) == expected, f"at {price}"
+    assert place.system.engine.sideState(0) == before, "no funding was due"
+    assert keeper.sender.pending == {}
+
+
+# --- modes
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would(place):
+    place.open()
+    place.move("56000")
+    keeper = place.keeper(margin="50000", dry_run=True)
+    before = place.nonce()
+    settle(keeper)
+    assert place.nonce() == before
+    assert "would send take-over" in str(place.said)
+    assert not keeper.sender.journal.path.stat().st_size
+    assert str(place.said).count("would send take-over") == 1, "once, not every block"
+
+
+def test_once_waits_for_what_it_sent(place):
+    place.open()
+    place.move("56000")
+    keeper = place.keeper(margin="50000")
+    keeper.run_once()
+    assert place.said.sent() == ["take-over"]
+    assert keeper.sender.pending == {}
+    assert place.health() >= 1
+
+
+# --- money
+
+
+def test_parameters_that_lose_money_are_refused_at_the_start(place):
+    with pytest.raises(ConfigError) as caught:
+        place.keeper(gas={"expected_fee": 5 * 10**9})
+    text = str(caught.value)
+    assert "profit.smallest_notional is '1000 tokens'" in text
+    assert "ways." in text
+    assert "raise profit.smallest_notional" in text
+    with pytest.raises(ConfigError, match="below BTC's largest discount 1%"):
+        place.keeper(profit={"exit_cost": 0.01})
+    with pytest.raises(ConfigError, match=r"gas\.per_hour"):
+        place.keeper(gas={"per_hour": 10})
+
+
+def test_the_budget_is_kept(place):
+    place.open()
+    place.move("50000", 600)
+    keeper = place.keeper(gas={"expected_fee": 10**7, "per_hour": 2 * 10**12})
+    keeper.sender.budget.reserve(10**9, 10**12, keeper.clock(), 0.0)
+    keeper.sender.gas = dataclasses.replace(keeper.sender.gas)
+    keeper.sender.budget.per_hour = 10**12
+    settle(keeper)
+    assert place.said.sent() == []
+    assert "the gas budget of the hour is used up" in str(place.said)
+
+
+def base_fee(place: Place, wei: int) -> None:
+    """Of the newest block and the next one."""
+    for _ in range(2):
+        place.system.client.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
+        place.system.client.mine()
+    place.system.client.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
+
+
+def test_no_more_than_the_highest_fee_is_paid(place):
+    place.open()
+    place.move("50000", 600)
+    keeper = place.keeper()
+    try:
+        base_fee(place, 10**11)
+        settle(keeper, 1)
+        assert place.said.sent() == []
+        assert "more than gas.max_fee allows (5)" in str(place.said)
+    finally:
+        base_fee(place, 0)
+    settle(keeper, 1)
+    assert place.said.sent() == ["close-out"]
+
+
+# --- restarts
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_at(keeper: Keeper, call: int) -> None:
+    """The keeper's process dies at its so-many-th request from now, before or after it is sent."""
+    client, real, left = keeper.system.client, keeper.system.client.rpc, [call]
+
+    def rpc(method: str, *params: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        answer = real(method, *params)
+        if left[0] == -1:
+            raise Killed
+        return answer
+
+    client.rpc = rpc  # type: ignore[method-assign]
+
+
+def test_a_keeper_killed_at_any_request_never_sends_twice(place):
+    place.open()
+    place.fund(Trader(place.system, private_key(3)), "50000")
+    place.move("56000")
+    before, finished = place.nonce(), 0
+    for call in range(1, 200):
+        with place.system.client.isolated():
+            place.folder = place.folder.parent / f"killed{call}"
+            place.said.clear()
+            keeper = place.keeper()
+            kill_at(keeper, call)
+            try:
+                settle(keeper, 3)
+                finished += 1
+            except Killed:
+                pass
+            keeper.close()
+            again = place.keeper()
+            settle(again, 4)
+            again.close()
+            assert place.nonce() == before + 1, f"killed at request {call}: {place.said}"
+            assert place.health() >= 1
+        if finished == 2:
+            break
+    assert 10 < call < 199, "the loop went from the first request to beyond the last one"
+
+
+def test_what_was_sent_before_a_restart_is_not_sent_again(place):
+    """Automatic mining off: the first keeper's transaction still waits when the second starts."""
+    place.open()
+    place.fund(Trader(place.system, private_key(3)), "50000")
+    place.move("56000")
+    place.system.client.rpc("evm_setAutomine", False)
+    first = place.keeper()
+    before = place.nonce()
+    first.look()
+    assert place.nonce(tag="pending") == before + 1
+    first.close()
+    second = place.keeper()
+    for _ in range(3):
+        second.look()
+    assert place.nonce(tag="pending") == before + 1
+    place.system.client.mine()
+    settle(second)
+    assert place.nonce() == before + 1
+    assert place.health() >= 1
+    assert second.sender.pending == {}
+    place.system.client.rpc("evm_setAutomine", True)
+
+
+def test_two_keepers_with_one_account_are_refused(place):
+    place.keeper()
+    with pytest.raises(JournalError, match="another keeper uses"):
+        place.keeper()
+
+
+# --- stuck transactions
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def manual(place: Place) -> Iterator[Place]:
+    """Blocks are mined by hand."""
+    place.open()
+    place.fund(Trader(place.system, private_key(3)), "50000")
+    place.move("56000")
+    place.system.client.rpc("evm_setAutomine", False)
+    yield place
+    place.system.client.rpc("evm_setAutomine", True)
+
+
+def fees(keeper: Keeper) -> list[int]:
+    (pending,) = keeper.sender.pending.values()
+    return [attempt.max_fee for attempt in pending.attempts]
+
+
+def test_a_stuck_transaction_is_sent_again_with_higher_fees_under_its_nonce(manual):
+    clock, before = Clock(), manual.nonce()
+    keeper = manual.keeper(clock=clock)
+    keeper.look()
+    keeper.look()
+    assert len(fees(keeper)) == 1, "not stuck yet"
+    clock.now += 61
+    keeper.look()
+    first, second = fees(keeper)
+    assert second >= first * 1.25
+    assert "is stuck: sent again" in str(manual.said)
+    manual.system.client.mine()
+    settle(keeper)
+    assert keeper.sender.pending == {}
+    assert manual.nonce() == before + 1
+    assert manual.health() >= 1
+
+
+def test_fees_stop_at_the_cap(manual):
+    clock = Clock()
+    keeper = manual.keeper(clock=clock, gas={"max_fee": 13 * 10**6, "expected_fee": 10**7})
+    keeper.look()
+    for _ in range(5):
+        clock.now += 61
+        keeper.look()
+    assert max(fees(keeper)) <= 13 * 10**6
+    assert str(manual.said).count("stuck at the highest fee allowed") == 1
+
+
+def test_a_stuck_transaction_that_nobody_needs_any_more_gives_its_nonce_back(manual):
+    clock, client, system = Clock(), manual.system.client, manual.system
+    alice, before = manual.alice, manual.nonce()
+    keeper = manual.keeper(clock=clock)
+    keeper.look()
+    # it pays too little to be mined, and meanwhile the account's owner deposits
+    (pending,) = keeper.sender.pending.values()
+    client.rpc("anvil_dropTransaction", pending.last.hash)
+    for contract, function, arguments, sender in (
+        (system.token, "mint", (alice.address, 10**9), manual.admin),
+        (system.token, "approve", (system.engine.address, 10**9), alice.address),
+        (system.engine, "deposit", (alice.number, 10**9), alice.address),
+    ):
+        data = "0x" + contract[function].encode(*arguments).hex()
+        call = {"from": sender, "to": contract.address, "data": data, "gas": hex(10**6)}
+        client.rpc("eth_sendTransaction", call)
+    client.mine()
+    assert manual.nonce() == before
+    clock.now += 61
+    keeper.look()
+    assert pending.intent.way == "cancel"
+    client.mine()
+    settle(keeper)
+    assert keeper.sender.pending == {}
+    assert "was used up by an empty transaction" in str(manual.said)
+    assert manual.nonce() == before + 1
+
+
+# --- rivals
+
+
+def test_two_keepers_at_once_do_no_harm_and_the_loser_says_why(manual):
+    first = manual.keeper(3)
+    manual.system.client.rpc("evm_setAutomine", True)
+    manual.fund(Trader(manual.system, private_key(4)), "50000")
+    manual.system.client.rpc("evm_setAutomine", False)
+    second = manual.keeper(4)
+    first.look()
+    second.look()
+    assert manual.said.sent() == ["take-over", "take-over"]
+    manual.system.client.mine()
+    settle(first, 2)
+    settle(second, 2)
+    assert manual.health() >= 1
+    text = str(manual.said)
+    assert text.count("is mined in block") == 1
+    assert text.count("was refused: account") == 1
+    assert "is healthy" in text
+    for _ in range(3):
+        manual.system.client.mine()
+        settle(first, 1)
+        settle(second, 1)
+    assert manual.said.sent() == ["take-over", "take-over"], "nothing is tried again"
+
+
+# --- reorganisations
+
+
+def test_a_reorganisation_takes_a_liquidation_back_and_the_keeper_repeats_it(place):
+    place.open()
+    keeper = place.keeper(margin="50000")
+    place.move("56000")
+    before = place.nonce()
+    settle(keeper, 1)
+    place.system.client.mine(2)
+    settle(keeper, 2)
+    assert place.nonce() == before + 1
+    assert place.health() >= 1
+    place.system.client.rpc("anvil_reorg", 3, [])
+    assert place.nonce() == before, "the liquidation is not on the chain any more"
+    assert place.health() < 1
+    for _ in range(4):
+        keeper.look()
+        place.system.client.mine()
+    assert "the chain was reorganised" in str(place.said)
+    assert place.nonce() == before + 1
+    assert place.health() >= 1
+    assert keeper.sender.pending == {}
+
+
+def test_an_account_that_only_lived_in_a_lost_block_is_forgotten(place):
+    place.open()
+    keeper = place.keeper()
+    settle(keeper, 1)
+    carol = Trader(place.system, private_key(5))
+    place.fund(carol, "3000")
+    settle(keeper, 1)
+    assert carol.number in keeper.watch.book
+    place.system.client.rpc("anvil_reorg", 2, [])
+    settle(keeper, 1)
+    row = keeper.watch.book.ids.index(carol.number)
+    assert keeper.watch.book._collateral[row] == 0
