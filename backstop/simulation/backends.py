@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import signal
+import socket
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ SINGLE_THREAD = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS
 
 #: Pools or clusters that may break in a row, without a single chunk finished, before giving up.
 MAX_FAILURES = 3
+
+#: Seconds that a cluster's address has to answer.
+CONNECT_SECONDS = 10.0
 
 
 class Backend(ABC):
@@ -71,8 +75,9 @@ def make_backend(
 ) -> Backend:
     """Start a backend.
 
-    workers: processes to start, by default one a core; ignored for a cluster at `address`. Raises
-    MissingExtraError, or BackendError for an unknown name or an address that a backend cannot have.
+    workers: processes to start, by default one a core; a cluster at `address` has its own. Raises
+    MissingExtraError, or BackendError for an unknown name, an address that a backend cannot have,
+    and a cluster that does not answer.
     """
     count = workers if workers is not None else cores()
     if count < 1:
@@ -90,6 +95,23 @@ def make_backend(
     if name == "ray":
         return RayBackend(job, count, address)
     raise BackendError(f"unknown backend {name!r}; choose from serial, process, dask, ray")
+
+
+def _require_listener(address: str) -> None:
+    """Raise BackendError if nothing listens at host:port of `address`; other forms pass.
+
+    Both clusters' clients retry for minutes, one of them ends the process when it gives up.
+    """
+    host, _, port = address.split("://")[-1].rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BackendError(
+            f"no cluster listens at {address} ({error}): start it, or leave the address out for "
+            "local workers"
+        ) from error
 
 
 def _need(module: str, extra: str) -> Any:
@@ -232,12 +254,19 @@ class DaskBackend(Backend):
         self._dask = _need("distributed", "dask")
         settings = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in SINGLE_THREAD.items()}
         self._cluster: Any = None
+        if address is not None:
+            _require_listener(address)
         with _need("dask", "dask").config.set(settings):
             if address is None:
                 self._cluster = self._dask.LocalCluster(
                     n_workers=workers, threads_per_worker=1, dashboard_address=None
                 )
-            self._client = self._dask.Client(self._cluster or address)
+            try:
+                self._client = self._dask.Client(self._cluster or address)
+            except OSError as error:
+                raise BackendError(f"cannot join the Dask cluster at {address}: {error}") from error
+        if address is not None:
+            self.workers = max(1, sum(self._client.nthreads().values()))
         self._job = self._scatter()
         self._failures = 0
         self._running: dict[Any, Span] = {}
@@ -303,15 +332,27 @@ class RayBackend(Backend):
         self._ray = _need("ray", "ray")
         self._owns = not self._ray.is_initialized()
         if self._owns:
-            options: dict[str, Any] = {"log_to_driver": False}
-            if address is None:
-                options |= {"num_cpus": workers, "include_dashboard": False}
-            else:
-                options["address"] = address
-            self._ray.init(runtime_env={"env_vars": SINGLE_THREAD}, **options)
+            self._join(workers, address)
+        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._job = self._ray.put(job)
         self._run = self._ray.remote(max_retries=MAX_FAILURES, num_cpus=1)(run_chunk)
         self._running: dict[Any, Span] = {}
+
+    def _join(self, workers: int, address: str | None) -> None:
+        """Start a local cluster, or connect to the one at `address`."""
+        options: dict[str, Any] = {"log_to_driver": False}
+        if address is None:
+            options |= {"num_cpus": workers, "include_dashboard": False}
+        else:
+            _require_listener(address)
+            options["address"] = address
+        try:
+            self._ray.init(runtime_env={"env_vars": SINGLE_THREAD}, **options)
+        except (ConnectionError, RuntimeError, self._ray.exceptions.RayError) as error:
+            raise BackendError(
+                f"cannot join the Ray cluster at {address or 'this machine'}: {error}; a cluster "
+                "that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too"
+            ) from error
 
     def submit(self, span: Span) -> None:
         """Queue a chunk."""

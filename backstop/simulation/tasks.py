@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,23 +92,33 @@ class ChunkResult:
     seconds: float
 
 
-_engines: dict[str, tuple[Job, Engine]] = {}
+class _Prepared(threading.local):
+    """The last job and its engine. One a thread: engines are not shared, and a Dask worker of a
+    foreign cluster usually runs several chunks at once.
+    """
+
+    sha256 = ""
+    job: Job
+    engine: Engine
 
 
-def _prepared(job: Job | JobFile) -> tuple[Job, Engine]:
-    """The job and its engine, kept for the next chunk; one job at a time."""
-    if job.sha256 not in _engines:
-        full = job.load() if isinstance(job, JobFile) else job
-        engine = make_engine(full.book, full.params, full.engine)
-        engine.run(np.zeros((1, full.book.width)))  # loads or compiles the machine code
-        _engines.clear()
-        _engines[job.sha256] = (full, engine)
-    return _engines[job.sha256]
+_prepared = _Prepared()
+
+
+def _prepare(job: Job | JobFile) -> None:
+    """Make the job's engine unless it is there from the chunk before."""
+    if job.sha256 == _prepared.sha256:
+        return
+    full = job.load() if isinstance(job, JobFile) else job
+    engine = make_engine(full.book, full.params, full.engine)
+    engine.run(np.zeros((1, full.book.width)))  # loads or compiles the machine code
+    _prepared.job, _prepared.engine, _prepared.sha256 = full, engine, job.sha256
 
 
 def run_chunk(job: Job | JobFile, start: int, stop: int) -> ChunkResult:
     """Simulate the paths start..stop-1 of a job. Pure: equal arguments give equal results."""
-    full, engine = _prepared(job)
+    _prepare(job)
+    full, engine = _prepared.job, _prepared.engine
     begin = time.perf_counter()
     count = stop - start
     market = np.empty((count, full.book.width, len(MARKET_FIELDS)))

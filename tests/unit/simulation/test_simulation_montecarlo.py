@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib
+import math
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,47 +96,6 @@ def test_same_hash_on_every_backend_and_chunking(
     assert result.job_sha256 == serial.job_sha256
 
 
-def cluster_agrees(book: Book, serial: MonteCarloResult, tmp_path: Path, name: str) -> None:
-    """The same hash on a cluster of two workers, also when one of them dies."""
-    assert run(book, backend=name, workers=2, chunk=6).sha256() == serial.sha256()
-    trap = tmp_path / "trap"
-    source = FatalPaths(30, 2, 11, str(trap), once=True)
-    quiet = run_monte_carlo(book, PARAMS, source, 20, backend="serial")
-    trap.touch()
-    result = run_monte_carlo(book, PARAMS, source, 20, backend=name, workers=2, chunk=4)  # type: ignore[arg-type]
-    assert not trap.exists()
-    assert result.sha256() == quiet.sha256()
-    with pytest.raises(BackendError, match=r"paths 4\.\.5 failed on the cluster"):
-        faulty = FaultyPaths(10, 2, 5)
-        run_monte_carlo(book, PARAMS, faulty, 8, backend=name, workers=2, chunk=2)  # type: ignore[arg-type]
-
-
-@pytest.mark.slow
-def test_dask(book: Book, serial: MonteCarloResult, tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
-    cluster_agrees(book, serial, tmp_path, "dask")
-
-
-@pytest.mark.slow
-def test_dask_cluster_at_an_address(book: Book, serial: MonteCarloResult) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
-        address = cluster.scheduler_address
-        for _ in range(2):  # the cluster survives its clients
-            assert run(book, backend="dask", address=address).sha256() == serial.sha256()
-
-
-@pytest.mark.slow
-def test_ray(
-    book: Book, serial: MonteCarloResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # workers import our sources
-    cluster_agrees(book, serial, tmp_path, "ray")
-
-
 def test_hash_follows_everything_that_matters(book: Book, serial: MonteCarloResult) -> None:
     assert run(book, backend="serial", seed=4).sha256() != serial.sha256()
     fewer = run_monte_carlo(book, PARAMS, SOURCE, PATHS - 1, seed=3, backend="serial")
@@ -157,6 +117,41 @@ def test_job_hash_follows_every_argument(book: Book) -> None:
         Job(book, PARAMS, SOURCE, 3, "dense"),
     ]
     assert len({job.sha256 for job in [base, *others]}) == 7
+
+
+def other_value(value: Any) -> Any:
+    """A value of the same kind that is valid wherever the given one is."""
+    if isinstance(value, str):
+        return {"size": "profit", "profit": "size"}[value]
+    if isinstance(value, int):
+        return value + 1
+    return 1.25 if value == 0.0 else (7e5 if math.isinf(value) else value * 0.875)
+
+
+def leaves(params: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Names, from the outside in, of all plain values of nested parameters."""
+    found = []
+    for item in fields(params):
+        value = getattr(params, item.name)
+        below = (*path, item.name)
+        found += leaves(value, below) if is_dataclass(value) else [below]
+    return found
+
+
+def changed(params: Any, path: tuple[str, ...]) -> Any:
+    """The same parameters but for the one at `path`."""
+    value = getattr(params, path[0])
+    new = changed(value, path[1:]) if path[1:] else other_value(value)
+    return replace(params, **{path[0]: new})
+
+
+def test_params_hash_sees_every_parameter() -> None:
+    base = SimulationParams(fund=FundParams(compartment=1e3, operator=1e3))
+    names = leaves(base)
+    assert len(names) >= 25
+    hashes = {changed(base, name).sha256() for name in names}
+    assert len(hashes | {base.sha256()}) == len(names) + 1
+    assert SimulationParams(fund=FundParams(1e3, 1e3)).sha256() == base.sha256()
 
 
 def test_stored_job_gives_the_same_chunk(book: Book, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_kat_13_critical_impact() -> None:
 
 
 def test_depth_law_multiplies_the_coefficient() -> None:
-    """Y_eff = Y sqrt(D_normal/D_now): after a fall of 15 % the bids are at their floor of .003."""
+    """Y_eff = Y sqrt(D_normal/D_now): after a fall of 15 % the bids are at their floor of .0055."""
     book = one_market([1.0, 1.0, -2.0], [-84.0, -20.0, 10_000.0], rate=0.0)
     law = DepthLaw.october_2025()
     pushes = {}
@@ -210,7 +210,7 @@ def test_depth_law_multiplies_the_coefficient() -> None:
             book, SimulationParams(impact, EMPTY, FREE), step_to(85.0, 83.9)
         )
         pushes[name] = math.log(0.839 / result.column("price_end")[0])
-    assert pushes["stressed"] / pushes["normal"] == pytest.approx(math.sqrt(1 / 0.003))
+    assert pushes["stressed"] / pushes["normal"] == pytest.approx(math.sqrt(1 / 0.0055))
 
 
 def test_depth_of_a_path_multiplies_too() -> None:
