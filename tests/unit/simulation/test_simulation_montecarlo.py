@@ -119,13 +119,15 @@ def test_job_hash_follows_every_argument(book: Book) -> None:
     assert len({job.sha256 for job in [base, *others]}) == 7
 
 
-def other_value(value: Any) -> Any:
-    """A value of the same kind that is valid wherever the given one is."""
+def other_value(name: str, value: Any) -> Any:
+    """Another valid value of a parameter."""
+    if name == "target_health":
+        return 1.25
     if isinstance(value, str):
         return {"size": "profit", "profit": "size"}[value]
     if isinstance(value, int):
         return value + 1
-    return 1.25 if value == 0.0 else (7e5 if math.isinf(value) else value * 0.875)
+    return 0.25 if value == 0.0 else (7e5 if math.isinf(value) else value * 0.875)
 
 
 def leaves(params: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -141,7 +143,7 @@ def leaves(params: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 def changed(params: Any, path: tuple[str, ...]) -> Any:
     """The same parameters but for the one at `path`."""
     value = getattr(params, path[0])
-    new = changed(value, path[1:]) if path[1:] else other_value(value)
+    new = changed(value, path[1:]) if path[1:] else other_value(path[0], value)
     return replace(params, **{path[0]: new})
 
 
