@@ -85,6 +85,7 @@ class EventStore:
     def __init__(self, path: Path, decoder: Decoder | None, start: int) -> None:
         self.path = path
         self.start = start
+        self.deployed = 0
         self._decoder = decoder
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
@@ -121,7 +122,7 @@ class EventStore:
             except OSError as error:
                 raise StoreError(f"{path.parent} cannot be made: {error.strerror}") from None
             try:
-                store._prepare(identity(record))
+                store._prepare(identity(record), record.block)
             except BaseException:
                 store.close()
                 raise
@@ -145,7 +146,7 @@ class EventStore:
         store.start = int(store.meta.get("start", "0"))
         return store
 
-    def _prepare(self, wanted: dict[str, str]) -> None:
+    def _prepare(self, wanted: dict[str, str], deployed: int) -> None:
         assert self._decoder is not None
         self.db.execute("PRAGMA journal_mode=WAL")
         with self._transaction() as db:
@@ -154,11 +155,11 @@ class EventStore:
                     raise StoreMismatch(f"{self.path} is a database, but no event store")
                 for statement in TABLES.split(";"):
                     db.execute(statement)
-                meta = {**wanted, "start": str(self.start)}
+                meta = {**wanted, "start": str(self.start), "deployed": str(deployed)}
                 db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
             found = dict(db.execute("SELECT key, value FROM meta"))
             self._check(found, wanted)
-            self.start = int(found["start"])
+            self.start, self.deployed = int(found["start"]), int(found["deployed"])
             for name, statement in views(self._decoder.abis).items():
                 db.execute(f'DROP VIEW IF EXISTS "{name}"')
                 db.execute(statement)

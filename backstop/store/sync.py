@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from backstop.chain.transport import Client
 from backstop.harness.rpc import NodeError, RpcError
 from backstop.store.errors import NodeRefuses, StoreError
-from backstop.store.source import ChainMoved, ChainSource, Header
+from backstop.store.source import ChainMoved, ChainSource, Header, Range
 from backstop.store.store import EventStore
 
 FIRST_SIZE = 1_000
@@ -117,6 +117,7 @@ class _Synchroniser:
             self._shrink(error, end - first + 1, first)
             return False
         self.silent = 0
+        self._require_deployment(batch)
         if self.store.append(batch, tip):
             self.added += len(batch.logs)
             self.progress(end, last, self.added)
@@ -126,6 +127,19 @@ class _Synchroniser:
                 self.size = max(1, self.size // 2)
         return False
 
+    def _require_deployment(self, batch: Range) -> None:
+        """A node that has forgotten old logs answers with none: its silence is no empty chain."""
+        made = self.store.deployed
+        if not batch.first <= made <= batch.last.number or self.store.start > made:
+            return
+        if any(block.number <= made for block in batch.blocks) or self.store.count(last=made):
+            return
+        raise NodeRefuses(
+            f"the node gives no logs of the deployment, which ended in block {made}: it has"
+            " forgotten them. Ask an archive node (Anvil: start it without --prune-history and"
+            " --transaction-block-keeper)"
+        )
+
     def _shrink(self, error: RpcError | NodeError, size: int, first: int) -> None:
         if isinstance(error, NodeError):
             self.silent += 1
@@ -133,8 +147,8 @@ class _Synchroniser:
                 raise error
         elif size == 1:
             raise NodeRefuses(
-                f"the node gives no logs of block {first}: {error}. It needs eth_getLogs for"
-                " blocks this old (an archive node, or Anvil without --transaction-block-keeper)"
+                f"the node gives no logs of block {first}: {error}. Name a node that serves"
+                " eth_getLogs for blocks this old"
             ) from error
         self.size = max(1, size // 2)
 
