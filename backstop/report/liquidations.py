@@ -37,6 +37,7 @@ class Liquidations:
     flags: int = 0
     _reward: tuple[str, int] = ("", 0)
     _torn: tuple[str, str] = ("", "")
+    _stopped: tuple[str, str, tuple[int, int]] = ("", "", (0, 0))
 
     def apply(self, event: StoredEvent) -> None:
         """Take an event, in the period or before it."""
@@ -49,7 +50,9 @@ class Liquidations:
         self.flags += inside
 
     def _on_Unflagged(self, event: StoredEvent, inside: bool) -> None:
-        self.flagged.pop(event["account"], None)
+        start = self.flagged.pop(event["account"], None)
+        if start is not None:
+            self._stopped = (event.transaction, event["account"], start)
 
     def _on_FundPaid(self, event: StoredEvent, inside: bool) -> None:
         self._reward = (event.transaction, event["rewardAssets"] * self.context.scale)
@@ -87,6 +90,10 @@ class Liquidations:
         account = event["account"]
         self.accounts.add(account)
         start = self.flagged.get(account)
+        if start is None and self._stopped[:2] == (event.transaction, account):
+            start = self._stopped[
+                2
+            ]  # a step that restores health stops the clock before it is told
         if start is None or start[0] == event.block:
             self.without_clock += 1
             return
