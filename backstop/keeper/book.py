@@ -35,7 +35,7 @@ _TOLERANCE: Final = 1e-10
 """Share of all gross amounts of an account within which its equity is uncertain: each sum has far
 fewer than 10**4 roundings of 1.1e-16."""
 _DUST: Final = 1e-8
-"""Tokens on top: the whole-wei roundings of the contracts, and their dust equity."""
+"""Tokens on top for who holds positions: the contracts' roundings to a wei, their dust equity."""
 
 
 @dataclass
@@ -266,7 +266,7 @@ class Book:
     def _excess(self, rows: Any, markets: Sequence[Market]) -> Floats:
         """Equity above maintenance margin, less the bound of the rounding errors."""
         total = self._collateral[rows].copy()
-        gross = np.abs(total)
+        gross, dust = np.abs(total), np.zeros_like(total)
         for number, market in enumerate(markets):
             basis = self._basis[number][rows]
             held = np.flatnonzero(basis)
@@ -275,7 +275,8 @@ class Book:
             above, size_of = self._contribution(number, rows, held, basis[held], market)
             total[held] += above
             gross[held] += size_of
-        return total - gross * _TOLERANCE - _DUST
+            dust[held] = _DUST
+        return total - gross * _TOLERANCE - dust
 
     def _contribution(
         self, number: int, rows: Any, held: Rows, basis: Floats, market: Market
@@ -294,7 +295,7 @@ class Book:
     def _worst(self, rows: Any, box: Sequence[_Box]) -> Floats:
         """The least excess anywhere in the box; a lower bound of it, exactly at slack 0."""
         total = self._collateral[rows].copy()
-        gross = np.abs(total)
+        gross, dust = np.abs(total), np.zeros_like(total)
         for number, part in enumerate(box):
             basis = self._basis[number][rows]
             held = np.flatnonzero(basis)
@@ -306,4 +307,5 @@ class Book:
             k = np.where(held_basis > 0, part.k_slack[0], part.k_slack[1])
             total[held] += np.minimum(low, high) - np.abs(held_basis) * k
             gross[held] += np.maximum(gross_low, gross_high)
-        return total - gross * _TOLERANCE - _DUST
+            dust[held] = _DUST
+        return total - gross * _TOLERANCE - dust

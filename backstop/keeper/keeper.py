@@ -145,7 +145,7 @@ class Keeper:
                 self.metrics.node_ok.set(1)
                 pause = 1.0
                 self.stop.wait(self.config.look.poll)
-            except (NodeError, RpcError, NoData) as error:
+            except (NodeError, RpcError, NoData, Reverted) as error:
                 if pause == 1.0:
                     self.say(f"the node does not answer as it should: {error}", event="node")
                 self.metrics.node_ok.set(0)

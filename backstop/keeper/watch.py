@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backstop.chain.deploy import System
@@ -63,6 +63,7 @@ class Watch:
             progress=lambda block, head: self.progress("blocks", block, head),
         )
         self._refreshed = 0.0
+        self._unread: Update | None = None
 
     def poll(self) -> Sight | None:
         """Look at the chain; None if there is no new block.
@@ -70,14 +71,9 @@ class Watch:
         Raises:
             NodeError, RpcError: the node does not answer; nothing is lost.
         """
-        update = self.follower.poll()
+        update = self._update()
         if update is None:
             return None
-        if update.reset:
-            # another chain, or one so far back that nothing can be compared: read all anew
-            self.dirty |= set(self.book.ids)
-            self.book.clear()
-        self.dirty |= update.touched
         last = self._read()
         risky = self._decide()
         reports = self._confirm(risky)
@@ -85,7 +81,27 @@ class Watch:
         self.metrics.accounts.set(len(self.book))
         self.metrics.candidates.set(self.book.candidates)
         self.metrics.at_risk.set(len(reports))
+        self._unread = None
         return Sight(update.head, last.markets, last.accounts[-1], tuple(reports), update)
+
+    def _update(self) -> Update | None:
+        """What is new, with what a look that failed has left behind."""
+        new, left = self.follower.poll(), self._unread
+        if new is not None and new.reset:
+            # another chain, or one so far back that nothing can be compared: read all anew
+            self.dirty |= set(self.book.ids)
+            self.book.clear()
+        if new is not None:
+            self.dirty |= new.touched
+        if new is not None and left is not None:
+            new = replace(
+                new,
+                touched=new.touched | left.touched,
+                reorganised=max(new.reorganised, left.reorganised),
+                reset=new.reset or left.reset,
+            )
+        self._unread = new or left
+        return self._unread
 
     # --- reading
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,8 +22,9 @@ from backstop.chain.clients import Trader
 from backstop.chain.config import ConfigError, Parameters
 from backstop.chain.deploy import RpcDeployer, System, deploy
 from backstop.chain.errors import register_all
+from backstop.harness.abi import NoData
 from backstop.harness.anvil import Anvil, private_key
-from backstop.harness.rpc import RpcClient
+from backstop.harness.rpc import NodeError, RpcClient
 from backstop.keeper.config import KeeperConfig
 from backstop.keeper.journal import JournalError
 from backstop.keeper.keeper import Keeper
@@ -546,3 +554,175 @@ def test_an_account_that_only_lived_in_a_lost_block_is_forgotten(place):
     settle(keeper, 1)
     row = keeper.watch.book.ids.index(carol.number)
     assert keeper.watch.book._collateral[row] == 0
+
+
+# --- nodes that go away
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, project: Any) -> Iterator[Place]:
+    """A system on a node that keeps its state in a file, always on the same port."""
+    node = Anvil(history=None, extra=("--state", str(tmp_path / "chain.json")))
+    with node:
+        yield Place(made_on(node, project), node, tmp_path)
+
+
+def restart(node: Anvil, *, forget: bool = False) -> None:
+    """Stop the node and start it on its old port; with its state, or as a new chain."""
+    arguments, port = node._arguments, node.port
+    node.stop()
+    arguments[arguments.index("--port") + 1] = str(port)
+    if forget:
+        del arguments[arguments.index("--state") :]
+    node.start()
+    if not forget:
+        # Anvil's clock begins at its genesis again; a chain's never runs backwards
+        node.client.set_next_timestamp(node.client.timestamp + 12)
+
+
+def test_a_node_that_restarts_is_waited_for(mortal):
+    mortal.open()
+    keeper = mortal.keeper(margin="50000")
+    settle(keeper, 1)
+    runner = threading.Thread(target=keeper.run)
+    runner.start()
+    try:
+        restart(mortal.node)
+        mortal.system.client.close()
+        wait_for(lambda: "the node answers again" in str(mortal.said), mortal)
+        mortal.system = System(mortal.node.client, mortal.system.record, mortal.system.artifacts)
+        assert mortal.system.engine.marketCount() == 2
+        mortal.move("56000")
+        wait_for(lambda: "is mined in block" in str(mortal.said), mortal)
+    finally:
+        keeper.stop.set()
+        runner.join()
+    assert "does not answer as it should" in str(mortal.said)
+    assert "stopped; 0 transactions are under way" in str(mortal.said)
+    alice = Trader(mortal.system, private_key(1)).view()
+    assert not alice.liquidatable
+
+
+def wait_for(condition: Callable[[], bool], place: Place) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, f"nothing happened: {place.said}"
+        time.sleep(0.05)
+
+
+def test_a_node_that_forgot_everything_is_no_reason_to_act(mortal):
+    mortal.open()
+    keeper = mortal.keeper(margin="50000")
+    settle(keeper, 1)
+    restart(mortal.node, forget=True)
+    keeper.system.client.close()
+    for _ in range(2):
+        mortal.node.client.mine(3)
+        for _ in range(2):
+            with pytest.raises((NodeError, NoData)):
+                keeper.look()
+    assert mortal.said.sent() == []
+
+
+# --- disks
+
+
+def fill_disk(keeper: Keeper) -> Path:
+    """Every write to the journal fails as on a full disk, until the link is taken away."""
+    path = keeper.sender.journal.path
+    path.unlink()
+    path.symlink_to("/dev/full")
+    os.close(keeper.sender.journal._file)
+    keeper.sender.journal._file = None
+    return path
+
+
+def test_with_a_full_disk_liquidating_goes_on_and_the_keeper_says_so(place):
+    place.open()
+    keeper = place.keeper(margin="50000")
+    settle(keeper, 1)
+    path = fill_disk(keeper)
+    place.move("56000")
+    settle(keeper, 3)
+    assert place.health() >= 1
+    text = str(place.said)
+    assert text.count("No space left on device") == 1, "said once, not in every line"
+    assert "liquidating goes on with the journal in memory" in text
+    assert keeper.metrics.journal_ok._value.get() == 0
+    path.unlink()
+    settle(keeper, 1)
+    assert keeper.metrics.journal_ok._value.get() == 1
+    kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
+    assert kinds == ["intent", "done"], "written once there is room, nothing is missing"
+
+
+def test_a_keeper_starts_with_a_full_disk(place, tmp_path):
+    place.open()
+    place.move("50000", 600)
+    keeper = place.keeper()
+    path = keeper.sender.journal.path
+    keeper.close()
+    path.unlink()
+    path.symlink_to("/dev/full")
+    again = place.keeper()
+    settle(again, 3)
+    assert place.said.sent() == ["close-out"]
+    assert "its journal in memory only" in str(place.said)
+
+
+# --- the command
+
+
+def command(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    """`ape run keeper` as a process of its own."""
+    folder = place.folder / "deployments"
+    place.system.record.save(folder / f"{place.system.record.chain_id}.json")
+    environment = {
+        **os.environ,
+        "APE_FOUNDRY_HOST": place.node.url,
+        "BACKSTOP_DEPLOYMENTS": str(folder),
+    }
+    return subprocess.Popen(
+        [
+            *(str(Path(sys.prefix) / "bin" / "ape"), "run", "keeper", "--account", "TEST::3"),
+            *("--network", "ethereum:local:foundry", "--state", str(place.folder), *arguments),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+
+
+def test_the_command_liquidates_once_and_prints_json(place):
+    place.open()
+    place.move("50000", 600)
+    process = command(place, "--once", "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    events = [line.get("event") for line in lines]
+    assert "started" in events
+    sent = [line for line in lines if line.get("event") == "sent" and line["way"] != "poke"]
+    assert [line["way"] for line in sent] == ["close-out"]
+    assert sent[0]["account"] == "0x" + place.alice.number.hex()
+    assert place.alice.view().positions == ()
+
+
+def test_sigterm_ends_the_command_in_good_order(place):
+    place.open()
+    process = command(place)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "keeping 2 markets" in line:
+            break
+    place.move("50000", 600)
+    for line in process.stdout:
+        if "close-out" in line and "is mined" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    rest, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "stopped; 0 transactions are under way" in rest
+    assert place.alice.view().positions == ()
