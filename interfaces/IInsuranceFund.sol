@@ -66,7 +66,25 @@ interface IInsuranceFund {
     /// has no number: the deficit goes on down the waterfall.
     event CoverFailed(address indexed claimant, bytes32 indexed account, bytes reason);
 
+    event ReinsurerSet(address indexed reinsurer);
+    /// @notice The reinsurer reverted when it was asked: it paid nothing and is not asked again in this event.
+    event ReinsurerFailed(uint256 indexed eventId, address indexed reinsurer, uint256 indexed market);
+    /// @notice What a budget held above its new cap went to the operator's reserve.
+    event PremiumTermsSet(uint256 share, uint256 cap, uint256 toReserve);
+    /// @notice The premium budget's part of a market's income; `IncomeReceived` tells where the rest went.
+    event PremiumIncome(address indexed claimant, uint256 indexed market, uint256 assets);
+    event PremiumFunded(address indexed from, uint256 assets);
+    event PremiumPaid(address indexed reinsurer, uint256 assets);
+
     error NotClaimant(address caller);
+    error NotReinsurer(address caller);
+    /// @notice A reinsurer is a contract, and no member of the lock.
+    error InvalidReinsurer(address reinsurer);
+    error PremiumTooSmall(uint256 requested, uint256 available);
+    error AbovePremiumCap(uint256 requested, uint256 room);
+    /// @notice The transaction's gas limit does not leave the reinsurer its share: send it with more. A caller must not be
+    /// able to choose, by being stingy, who pays.
+    error NotEnoughGas(uint256 available, uint256 required);
     error NotSelf(address caller);
     error NotTranche(address caller);
     error NoShortfall(address claimant, uint256 market);
@@ -111,6 +129,12 @@ interface IInsuranceFund {
     /// for every exit, and slashing goes on meanwhile.
     function reportShortfall(address claimant, uint256 market) external;
 
+    /// @notice Anybody may add to the budget for premiums, up to its cap.
+    function fundPremium(uint256 assets) external;
+
+    /// @notice Pays a premium out of the budget to the reinsurer, which asks for it when its cover is there.
+    function payPremium(uint256 assets) external;
+
     /// @notice Pays a matured request; only the staked tranche.
     function payStaker(address to, uint256 assets) external;
 
@@ -121,6 +145,13 @@ interface IInsuranceFund {
 
     /// @notice Sets the stakers' share of all income, in 1e-6.
     function setStakerShare(uint256 ppm) external;
+
+    /// @notice Says who is asked for what the fund's own layers leave of a claim; zero for nobody.
+    function setReinsurer(address reinsurer) external;
+
+    /// @notice Sets the part of income (in 1e-6, of what the stakers leave) that goes to the budget for premiums, and the
+    /// budget's cap. What it holds above the cap goes to the operator's reserve.
+    function setPremiumTerms(uint256 share, uint256 cap) external;
 
     /// @notice Keeps open exits from maturing for a while, as after a halt of the oracle.
     function holdMaturity() external;
@@ -173,10 +204,18 @@ interface IInsuranceFund {
     /// @notice The stakers' share of all income, in 1e-6.
     function stakerShare() external view returns (uint256 ppm);
 
+    /// @notice Layer 4: who is asked for what the fund's own layers leave of a claim; zero for nobody.
+    function reinsurer() external view returns (address);
+
+    /// @notice The budget for premiums, the part of income (1e-6, of what the stakers leave) that fills it, and its cap. It
+    /// is no capital: no deficit is paid from it.
+    function premium() external view returns (uint256 budget, uint256 share, uint256 cap);
+
     /// @notice All the capital a deficit can be paid from (a donation by plain transfer is not capital).
     function totalCapital() external view returns (uint256 assets);
 
-    /// @notice What a claim of this size would be paid now, layer by layer. Same arithmetic as `cover`.
+    /// @notice What a claim of this size would be paid now, layer by layer. Same arithmetic as `cover`; of the
+    /// reinsurer what it says that it would pay.
     function previewCover(address claimant, uint256 market, uint256 assets) external view returns (Legs memory);
 
     /// @notice Room left for shared draws: of one claim, of the claimant's window and of the market's window.

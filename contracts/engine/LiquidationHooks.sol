@@ -153,7 +153,8 @@ abstract contract LiquidationHooks is Trades, AccountStates {
 
     /// @dev Income that this market earned for the fund and that was not handed over yet is the compartment's first money.
     /// The fund can neither block nor starve a liquidation: if it fails in any way it has paid nothing. (Starving it of
-    /// gas on purpose leaves the caller a 64th of it, far less than the rest of the transaction needs.)
+    /// gas on purpose leaves the caller a 64th of it, far less than the rest of the transaction needs; where it asks a
+    /// reinsurer for a fixed amount of gas it says itself that there is too little, and that is passed on.)
     function coverFromFund(
         bytes32 account,
         bytes32 keeper,
@@ -179,7 +180,14 @@ abstract contract LiquidationHooks is Trades, AccountStates {
             if (credited != 0) _addCollateral(account, int256(credited));
             if (rewardPaid != 0) _addCollateral(keeper, int256(rewardPaid * SCALE));
             emit FundPaid(account, id, credited, rewardPaid);
-        } catch {}
+        } catch (bytes memory reason) {
+            // the fund says so only where it is true, and a caller who brings more gas never hears it
+            if (bytes4(reason) == IInsuranceFund.NotEnoughGas.selector) {
+                assembly ("memory-safe") {
+                    revert(add(reason, 32), mload(reason))
+                }
+            }
+        }
     }
 
     /// @dev Adds the fund's legs of one market to what was paid. The claim was rounded up to a whole unit, so that no

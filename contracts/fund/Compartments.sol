@@ -2,17 +2,18 @@
 pragma solidity ^0.8.30;
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
-import {Staking} from "./Staking.sol";
+import {Reinsurance} from "./Reinsurance.sol";
 
 /// @title Layer 1: what a market earned is spent on that market first, and on no other
-/// @notice Of a market's income the stakers get their share, the rest fills the market's compartment up to its cap, and
-/// what is left strengthens the operator's reserve. Invariant
+/// @notice Of a market's income the stakers get their share and of the rest the premium budget its own; what remains fills
+/// the market's compartment up to its cap, and strengthens the operator's reserve beyond. Invariant
 /// COMPARTMENT_ISOLATION: only claims of the same claimant and market lower a compartment.
-abstract contract Compartments is Staking {
+abstract contract Compartments is Reinsurance {
     /// @inheritdoc IInsuranceFund
     function receiveIncome(uint256 market, uint256 assets) external lockedOrNested {
         _pull(msg.sender, assets);
         assets -= _shareWithStakers(msg.sender, market, assets);
+        assets -= _shareWithPremium(msg.sender, market, assets);
         // toCompartment = min(assets, max(0, cap - balance))
         uint256 room = _compartmentRoom(msg.sender, market);
         uint256 toCompartment = assets < room ? assets : room;

@@ -7,10 +7,11 @@ import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {Compartments} from "./Compartments.sol";
 
 /// @title The order in which capital pays for a bankrupt account
-/// @notice Layer 1, then 2, then 3; a layer is touched only when all before it are exhausted or at their limit
+/// @notice Layer 1, then 2, 3 and 4; a layer is touched only when all before it are exhausted or at their limit
 /// (invariant WATERFALL_ORDER). Several claims of one event are served in the order given: each draws its own
 /// compartment first, then the shared layers inside what the event's `perClaim`, the claimant's window and its own
-/// market's window leave. The keeper's reward comes last, out of what is left: a fee is never a deficit.
+/// market's window leave. What a claim still lacks then is asked from the reinsurer, under the reinsurer's own limits
+/// only. The keeper's reward comes last, out of what is left: a fee is never a deficit.
 abstract contract Waterfall is Compartments {
     /// @dev One event while it is being paid; loaded once, written back once.
     /// @param roomKnown the claimant's limits have been read: `window`, `level` and `room` are set
@@ -18,6 +19,8 @@ abstract contract Waterfall is Compartments {
     /// @param room what the event may still draw of the shared layers: min(perClaim, claimant's window) less draws
     /// @param staked what the staked tranche can still lose; it is asked once, and only if it is needed
     /// @param shared drawn of the shared layers so far
+    /// @param reinsured what has arrived from the reinsurer so far
+    /// @param unreinsured there is no reinsurer, or it has failed in this event
     struct Draw {
         address claimant;
         uint256 eventId;
@@ -32,17 +35,20 @@ abstract contract Waterfall is Compartments {
         uint256 fromCompartments;
         uint256 fromStaked;
         uint256 shared;
+        uint256 reinsured;
+        bool unreinsured;
     }
 
     /// @inheritdoc IInsuranceFund
     /// @dev The payment runs as a call of the fund to itself, so that a token that refuses the transfer undoes the
     /// event's draws and nothing else. A caller cannot fake such a failure by a short gas limit: what 1/64 of the gas
-    /// could still do afterwards does not suffice to finish any liquidation.
+    /// could still do afterwards does not suffice to finish any liquidation, and `NotEnoughGas` is passed on.
     function cover(bytes32 account, Claim[] calldata claims, uint256)
         external
         returns (uint256 eventId, Legs[] memory legs, uint256 rewardPaid)
     {
         bool taken = _enter();
+        uint256 gasBefore = gasleft();
         (bool paid, bytes memory result) = address(this).call(abi.encodePacked(this.settleCover.selector, msg.data[4:]));
         _leave(taken);
         if (paid) {
@@ -51,6 +57,7 @@ abstract contract Waterfall is Compartments {
                 return(add(result, 32), mload(result))
             }
         }
+        _passOnGas(result, gasBefore);
         emit CoverFailed(msg.sender, account, result);
         return (0, new Legs[](claims.length), 0);
     }
@@ -68,6 +75,7 @@ abstract contract Waterfall is Compartments {
             (uint256 market, uint256 assets) = (claims[i].market, claims[i].assets);
             if (assets == 0) continue;
             Legs memory paidLegs = _pay(draw, market, assets);
+            if (!draw.unreinsured) _askReinsurer(draw, paidLegs, market, assets);
             legs[i] = paidLegs;
             emit Covered(eventId, draw.claimant, market, account, assets, paidLegs);
         }
@@ -75,7 +83,7 @@ abstract contract Waterfall is Compartments {
         // what a series that ends leaves is the operator's
         if (draw.fromStaked != 0) draw.reserve += TRANCHE.slash(draw.fromStaked);
         _closeDraw(draw);
-        uint256 paid = draw.fromCompartments + draw.shared;
+        uint256 paid = draw.fromCompartments + draw.shared + draw.reinsured;
         if (paid != 0) _push(draw.claimant, paid);
     }
 
@@ -88,6 +96,20 @@ abstract contract Waterfall is Compartments {
     {
         Market storage m = _markets[claimant][market];
         (legs,) = _drawDown(_openDraw(claimant), m, m.account, assets);
+        legs.reinsurance = _quoteReinsurance(claimant, market, assets - _ownLegs(legs));
+    }
+
+    /// @dev Layer 4 of one claim.
+    function _askReinsurer(Draw memory draw, Legs memory legs, uint256 market, uint256 assets) private {
+        uint256 missing = assets - _ownLegs(legs);
+        if (missing == 0) return;
+        (legs.reinsurance, draw.unreinsured) = _reinsure(draw.eventId, draw.claimant, market, missing);
+        draw.reinsured += legs.reinsurance;
+    }
+
+    /// @dev What the fund's own layers pay.
+    function _ownLegs(Legs memory legs) private pure returns (uint256) {
+        return legs.compartment + legs.reserve + legs.staked;
     }
 
     function _openDraw(address claimant) private view returns (Draw memory draw) {
