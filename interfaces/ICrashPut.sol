@@ -110,6 +110,15 @@ interface ICrashPut is IReinsurance {
 
     // ------------------------------------------------------------------ views
 
+    /// @notice Whose reinsurer this is.
+    function fund() external view returns (address);
+
+    /// @notice Whose index prices count.
+    function oracle() external view returns (address);
+
+    /// @notice The fund's token.
+    function asset() external view returns (address);
+
     /// @notice Number of series opened; they are numbered from 1.
     function seriesCount() external view returns (uint256);
 

@@ -184,13 +184,25 @@ class StakingConfig:
 
 
 @dataclass(frozen=True)
+class ReinsuranceConfig:
+    """A crash put as layer 4, and the budget that pays for it: share of income, whole tokens."""
+
+    premium_share_ppm: int
+    premium_cap: Decimal
+    initial_premium: Decimal
+
+
+@dataclass(frozen=True)
 class FundConfig:
-    """The insurance fund, whole tokens. Without `staking` nothing can be staked."""
+    """The insurance fund, whole tokens. Without `staking` nothing can be staked, without
+    `reinsurance` there is no layer 4.
+    """
 
     reserve_target: Decimal
     initial_reserve: Decimal
     engine: ClaimantConfig
     staking: StakingConfig | None
+    reinsurance: ReinsuranceConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -519,6 +531,9 @@ def _fund(node: Node, token: TokenConfig) -> FundConfig:
             window=claimant.seconds("window", low=1, high=2**32 - 1),
         ),
         staking=_staking(node.child("staking"), token) if "staking" in node else None,
+        reinsurance=(
+            _reinsurance(node.child("reinsurance"), token) if "reinsurance" in node else None
+        ),
     )
     claimant.done()
     node.done()
@@ -531,6 +546,18 @@ def _staking(node: Node, token: TokenConfig) -> StakingConfig:
         cooldown=node.seconds("cooldown", low=86_400, high=28 * 86_400),
         share_ppm=node.fraction("share", 6, high="100%", bits=24),
     )
+    node.done()
+    return result
+
+
+def _reinsurance(node: Node, token: TokenConfig) -> ReinsuranceConfig:
+    result = ReinsuranceConfig(
+        premium_share_ppm=node.fraction("premium_share", 6, high="100%", bits=24),
+        premium_cap=_tokens(node, "premium_cap", token, 112),
+        initial_premium=_tokens(node, "initial_premium", token, 112, optional=True),
+    )
+    if result.initial_premium > result.premium_cap:
+        node.fail("initial_premium", f"{result.initial_premium}", "at most premium_cap")
     node.done()
     return result
 

@@ -60,12 +60,13 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "fund": {
         "fund_admin": (
             *("setClaimant", "setClaimantMarket", "setReserveTarget", "setRefillTime"),
-            "setStakerShare",
+            *("setStakerShare", "setReinsurer", "setPremiumTerms"),
         ),
         "treasurer": ("releaseReserve",),
         "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
     },
     "tranche": {"fund_admin": ("setTerms",)},
+    "crash_put": {"fund_admin": ("open",)},
 }
 """Which role may call which restricted function, contract by contract. What is not here stays with
 the admin, and a test makes sure that nothing does."""
@@ -81,8 +82,10 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "settlement": "OrderSettlement",
     "liquidator": "Liquidator",
     "lens": "Lens",
+    "crash_put": "CrashPut",
 }
-"""Artifact of each contract of ours; the token has its own."""
+"""Artifact of each contract of ours; the token has its own. A deployment has the crash put only if
+its parameters name it."""
 
 _TOKEN_ABI: Final = [
     {
@@ -221,6 +224,16 @@ class System:
     def tranche(self) -> Contract:
         """The StakedTranche, layer 3: the fund deployed it."""
         return self._bind("tranche")
+
+    @cached_property
+    def crash_put(self) -> Contract:
+        """The CrashPut, layer 4; DeploymentError if the deployment has none."""
+        if "crash_put" not in self.record.contracts:
+            raise DeploymentError(
+                "the deployment has no crash put: add fund.reinsurance to its parameters"
+                " (docs/parameters.md) and deploy again"
+            )
+        return self._bind("crash_put")
 
     @cached_property
     def settlement(self) -> Contract:
@@ -446,15 +459,32 @@ class _Builder:
             self.send("tranche", "setTerms", cap, staking.cooldown)
             self.send("fund", "setStakerShare", staking.share_ppm)
 
+    def reinsurance(self, decimals: int) -> None:
+        """Layer 4, if it is wanted: the crash put, and the terms of its budget."""
+        wanted = self.parameters.fund.reinsurance
+        if wanted is None:
+            return
+        names = ("fund", "oracle", "authority")
+        put = self.add("crash_put", *(self.contracts[name].address for name in names))
+        self.send("fund", "setReinsurer", put.address)
+        cap = self.units(wanted.premium_cap, decimals, "fund.reinsurance.premium_cap")
+        self.send("fund", "setPremiumTerms", wanted.premium_share_ppm, cap)
+
     def capital(self, decimals: int) -> None:
-        """What the deployer puts into the fund: the reserve and the markets' compartments."""
+        """What the deployer puts into the fund: reserve, compartments, budget for premiums."""
         engine = self.contracts["engine"].address
+        outside = self.parameters.fund.reinsurance
+        premium = self.units(
+            outside.initial_premium if outside else Decimal(0),
+            decimals,
+            "fund.reinsurance.initial_premium",
+        )
         reserve = self.units(self.parameters.fund.initial_reserve, decimals, "fund.initial_reserve")
         parts = [
             self.units(market.fund.initial, decimals, f"{market.name}.initial")
             for market in self.parameters.markets
         ]
-        total = reserve + sum(parts)
+        total = reserve + premium + sum(parts)
         if not total:
             return
         token = self.contracts["token"]
@@ -469,6 +499,8 @@ class _Builder:
         self.send("token", "approve", self.contracts["fund"].address, total)
         if reserve:
             self.send("fund", "fundReserve", reserve)
+        if premium:
+            self.send("fund", "fundPremium", premium)
         for number, part in enumerate(parts):
             if part:
                 self.send("fund", "fundCompartment", engine, number, part)
@@ -478,7 +510,9 @@ class _Builder:
     def assign_functions(self) -> None:
         """Every restricted function to its role; the engine's second half to nobody."""
         for name, by_role in PERMISSIONS.items():
-            contract = self.contracts[name]
+            contract = self.contracts.get(name)
+            if contract is None:
+                continue
             for role, functions in by_role.items():
                 picked = [selector(contract, function) for function in functions]
                 self.send(
@@ -496,7 +530,7 @@ class _Builder:
             self.send("authority", "grantRole", number, self.holder(role), roles[role].delay)
             if role != "guardian":
                 self.send("authority", "setRoleGuardian", number, ROLE_IDS["guardian"])
-        for name in (*PERMISSIONS, "back_office"):
+        for name in (*(name for name in PERMISSIONS if name in self.contracts), "back_office"):
             address = self.contracts[name].address
             self.send("authority", "setTargetAdminDelay", address, roles["admin"].delay)
         admin = self.holder("admin")
@@ -554,6 +588,7 @@ def deploy(
         work.list_market(number, market, decimals)
         for number, market in enumerate(parameters.markets)
     )
+    work.reinsurance(decimals)
     work.capital(decimals)
     work.assign_functions()
     if hand_over:

@@ -22,6 +22,10 @@ from backstop.chain.units import from_units, from_wad
 from backstop.harness.abi import AbiRegistry, Reverted
 
 _VALIDITY: Final = ("invalid", "reduced", "full")
+_SERIES_STATES: Final = (
+    *("unknown", "open for writing", "waiting to be activated", "running", "expired"),
+    *("settled", "cancelled"),
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class _Sentence(string.Formatter):
             "percent": percent,
             "price": lambda wad: amount(from_wad(wad)),
             "role": _role,
+            "series": lambda state: _SERIES_STATES[state],
             "side": lambda longs: "longs" if longs else "shorts",
             "time": time,
             "validity": lambda level: _VALIDITY[level],
@@ -244,7 +249,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "ZeroAssets": "the amount is zero: give a positive one",
     "ZeroShares": "the amount is worth no share: give a larger one",
     "AboveCap": "there is room for {room:assets} of stake, not {assets:assets}: stake less",
-    "InvalidTerms": "{field} of the staked tranche is not allowed: see docs/parameters.md",
+    "InvalidTerms": "{field} is not allowed: see docs/parameters.md and docs/reinsurance.md",
     "NotClaimable": (
         "{shares} shares were asked of request {requestId} of {controller:who}, and {claimable} can"
         " be claimed now: wait until it has matured"
@@ -252,6 +257,36 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "PreviewUnknown": "nobody knows before maturity what a request will pay",
     "NotTranche": "only the staked tranche may do this, not {caller:who}",
     "InvalidLimits": "the limit {field} is not allowed: see docs/parameters.md",
+    # reinsurance
+    "NotReinsurer": "{caller:who} is not the fund's reinsurer: `setReinsurer` says who is",
+    "InvalidReinsurer": (
+        "{reinsurer:who} cannot be the reinsurer: a contract outside of the deployment's lock is"
+        " needed, or the zero address for none"
+    ),
+    "PremiumTooSmall": (
+        "the budget for premiums holds {available:assets}, not {requested:assets}: add to it"
+        " (`fundPremium`), or wait for income"
+    ),
+    "AbovePremiumCap": (
+        "the budget for premiums has room for {room:assets}, not {requested:assets}: give less"
+    ),
+    "UnknownSeries": "there is no series {series}: `ape run crash_put` lists them",
+    "WrongState": (
+        "series {series} is {state:series}, and this cannot be done then: `ape run crash_put` shows"
+        " what can"
+    ),
+    "AboveSize": "the series has room for {room:assets}, not {requested:assets}: write less",
+    "TooManyActive": (
+        "{market:market} has as many running series as it may: settle an expired one first"
+    ),
+    "BelowStartPrice": (
+        "the index is {indexPrice:price}, below the series' start price {startPrice:price}: it can"
+        " be activated when the price is back, or is cancelled"
+    ),
+    "NothingToWithdraw": "{underwriter:who} has nothing in series {series}",
+    "NothingToDeliver": "nothing is owed to the fund",
+    "UnsupportedFund": "there is no fund at {fund}",
+    "UnsupportedOracle": "there is no price oracle at {oracle}",
     # parameters
     "InvalidParameter": (
         "parameter {field} of {market:market} is not allowed: see docs/parameters.md"
@@ -317,7 +352,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "NotAContract": "there is no contract at {where}: deploy the engine, fund and oracle first",
     "Locked": "{holder:who} is at work: ask again after its transaction",
     "NotEnoughGas": (
-        "the transaction's gas limit is too low: {available} left where {required} are needed"
+        "the transaction's gas limit is too low: {available} left where {required} are needed;"
+        " send it with more"
     ),
     # libraries
     "SafeERC20FailedOperation": (
@@ -334,6 +370,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "ECDSAInvalidSignature": "the signature is not valid",
     "ECDSAInvalidSignatureLength": "the signature has a wrong length",
     "ECDSAInvalidSignatureS": "the signature is not in its normal form",
+    "ReentrancyGuardReentrantCall": "the contract is at work: ask again after its transaction",
     "InvalidShortString": "a text is not valid",
     "StringTooLong": "a text is too long",
     # the token, as OpenZeppelin writes it

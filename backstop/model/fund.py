@@ -9,9 +9,10 @@ says when a payment cannot be made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import ModelError
+from .reinsurance import EventCover, PremiumBudget, Reinsurer
 from .staking import StakedTranche
 
 MAX_UINT104 = 2**104 - 1
@@ -156,6 +157,8 @@ class InsuranceFund:
     events: int = 0
     staker_share_ppm: int = 0
     staking: StakedTranche = field(default_factory=StakedTranche)
+    premium: PremiumBudget = field(default_factory=PremiumBudget)
+    reinsurer: Reinsurer | None = None
 
     # ------------------------------------------------------------------ roles
 
@@ -236,6 +239,22 @@ class InsuranceFund:
             raise ModelError("InvalidLimits", "stakerShare")
         self.staker_share_ppm = ppm
 
+    def set_premium_terms(self, share: int, cap: int, now: int = 0) -> int:
+        """Changes the premium budget's terms; returns what it gives up to the reserve."""
+        excess = max(0, self.premium.budget - cap)
+        self._check_total(self.reserve + excess)
+        self.premium.set_terms(share, cap)
+        if excess:
+            self.reserve += excess
+            self.note_reserve_gap(now)
+        return excess
+
+    def pay_premium(self, caller: Reinsurer, assets: int) -> None:
+        """A premium goes to the reinsurer, which asks for it (`NotReinsurer` has no argument)."""
+        if caller is not self.reinsurer:
+            raise ModelError("NotReinsurer")
+        self.premium.pay(assets)
+
     def release_reserve(self, to: str, assets: int) -> None:
         """Pays out what the reserve holds above its target."""
         if to == ZERO_ADDRESS:
@@ -278,7 +297,7 @@ class InsuranceFund:
     def receive_income(
         self, claimant: str, market: int, assets: int, now: int = 0
     ) -> tuple[int, int]:
-        """Splits income: stakers' share, compartment up to its cap, reserve; returns the last two.
+        """Splits income: stakers, premiums, compartment to its cap, reserve; returns the last two.
 
         `now` matters only to the stakers' stream and to the clock of a gap.
         """
@@ -287,12 +306,15 @@ class InsuranceFund:
             raise ModelError("ZeroAmount")
         to_stakers = assets * self.staker_share_ppm // PPM
         assets -= to_stakers
+        to_premium = self.premium.part(assets)
+        assets -= to_premium
         to_compartment = min(assets, self.market(claimant, market).compartment_room)
         to_reserve = assets - to_compartment
         if to_compartment:
             self._check_total(self.compartments + to_compartment)
         if to_reserve:
             self._check_total(self.reserve + to_reserve)
+        self.premium.budget += to_premium
         if to_compartment:
             self._market(claimant, market).balance += to_compartment
         self.compartments += to_compartment
@@ -323,24 +345,28 @@ class InsuranceFund:
         draw = self._open(claimant, now)
         balances: dict[int, int] = {}
         shared: dict[int, int] = {}
+        outside = EventCover(self.reinsurer, self.events + 1, dry=not payable)
         legs = []
         for market, wanted in claims:
             leg = self._draw_down(draw, claimant, market, wanted, now, balances, shared)
-            legs.append(leg)
+            arrived = outside.ask(claimant, market, wanted - leg.total, now)
+            legs.append(replace(leg, reinsurance=arrived))
         paid_reward = 0
         if reward and claims:
             market = claims[0][0]
             draw.staked = 0  # stakers underwrite deficits, not fees
             leg = self._draw_down(draw, claimant, market, reward, now, balances, shared)
             paid_reward = leg.total
-        if not payable and draw.from_compartments + draw.shared:
+        if not payable and draw.from_compartments + draw.shared + outside.paid:
             return Receipt(0, tuple(Legs() for _ in claims), 0)
         self._book(claimant, draw, balances, shared, now)
         return Receipt(self.events, tuple(legs), paid_reward)
 
     def preview_cover(self, claimant: str, market: int, assets: int, now: int) -> Legs:
         """What a claim of this size would be paid now."""
-        return self._draw_down(self._open(claimant, now), claimant, market, assets, now, {}, {})
+        own = self._draw_down(self._open(claimant, now), claimant, market, assets, now, {}, {})
+        outside = EventCover(self.reinsurer, 0, dry=True)
+        return replace(own, reinsurance=outside.ask(claimant, market, assets - own.total, now))
 
     def draw_room(self, claimant: str, market: int, now: int) -> tuple[int, int, int]:
         """Room of one claim, of the claimant's window and of the market's window."""

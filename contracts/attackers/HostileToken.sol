@@ -4,14 +4,16 @@ pragma solidity ^0.8.30;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
 /// @title A token that can do everything a token should not
-/// @dev Each vice is switched on by a test: blocklist, fee on transfer, `false` instead of a revert, a shrinking
-/// balance, and calls back into whatever it is told to call, from the middle of a transfer.
+/// @dev Each vice is switched on by a test: blocklist, fee on transfer, `false` instead of a revert, a revert in
+/// any words, a shrinking balance, and calls back into whatever it is told to call, from the middle of a transfer.
 contract HostileToken is ERC20 {
     uint8 internal immutable DECIMALS;
 
     mapping(address account => bool) public blocked;
     uint256 public feeBps;
     bool public refuses;
+    /// @notice What a transfer reverts with, if anything.
+    bytes public reason;
 
     address public callbackTarget;
     bytes public callbackData;
@@ -49,6 +51,10 @@ contract HostileToken is ERC20 {
         refuses = value;
     }
 
+    function setReason(bytes calldata value) external {
+        reason = value;
+    }
+
     function setCallback(address target, bytes calldata data) external {
         callbackTarget = target;
         callbackData = data;
@@ -58,6 +64,7 @@ contract HostileToken is ERC20 {
 
     function transfer(address to, uint256 amount) public override returns (bool) {
         if (refuses) return false;
+        _giveReason();
         _callBack();
         return super.transfer(to, amount);
     }
@@ -74,6 +81,14 @@ contract HostileToken is ERC20 {
         super._update(from, to, amount);
         uint256 fee = from == address(0) || to == address(0) ? 0 : amount * feeBps / 10_000;
         if (fee != 0) super._update(to, address(0), fee);
+    }
+
+    function _giveReason() private view {
+        bytes memory given = reason;
+        if (given.length == 0) return;
+        assembly ("memory-safe") {
+            revert(add(given, 32), mload(given))
+        }
     }
 
     function _callBack() private {

@@ -123,7 +123,11 @@ abstract contract Reinsurance is Staking {
     }
 
     /// @dev What the reinsurer says it would pay of `wanted`, at most that; 0 if it fails.
-    function _quoteReinsurance(address claimant, uint256 market, uint256 wanted) internal view returns (uint256 assets) {
+    function _quoteReinsurance(address claimant, uint256 market, uint256 wanted)
+        internal
+        view
+        returns (uint256 assets)
+    {
         address target = _reinsurer;
         if (target == address(0) || wanted == 0) return 0;
         _requireGas();

@@ -20,9 +20,9 @@ import {PutSeries} from "./PutSeries.sol";
 contract CrashPut is PutSeries, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    IInsuranceFund public immutable FUND;
-    IPriceOracle public immutable ORACLE;
-    IERC20 public immutable ASSET;
+    IInsuranceFund private immutable FUND;
+    IPriceOracle private immutable ORACLE;
+    IERC20 private immutable ASSET;
     uint256 private immutable SCALE;
 
     /// @inheritdoc ICrashPut
@@ -168,6 +168,21 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
         for (uint256 i = 0; i < active.length; ++i) {
             assets += _payable(_series[active[i]], 0);
         }
+    }
+
+    /// @inheritdoc ICrashPut
+    function fund() external view returns (address) {
+        return address(FUND);
+    }
+
+    /// @inheritdoc ICrashPut
+    function oracle() external view returns (address) {
+        return address(ORACLE);
+    }
+
+    /// @inheritdoc ICrashPut
+    function asset() external view returns (address) {
+        return address(ASSET);
     }
 
     // ------------------------------------------------------------------ inside

@@ -11,7 +11,7 @@ import pytest
 from eth_utils import keccak
 
 from backstop.chain.clients import Governance
-from backstop.chain.config import Parameters
+from backstop.chain.config import Parameters, ReinsuranceConfig
 from backstop.chain.deploy import (
     PERMISSIONS,
     ROLE_IDS,
@@ -42,7 +42,11 @@ OPEN = {
     "engine": {"deposit", "withdraw", "poke", "sweepFees"},
     "settlement": {"fill", "matchOrders", "cancel", "cancelAll"},
     "liquidator": {"flag", "unflag", "takeOver", "liquidateWithOrders", "deleverage", "closeOut"},
-    "fund": {"fundCompartment", "fundReserve", "fundStakers", "noteReserveGap", "reportShortfall"},
+    "fund": {
+        *("fundCompartment", "fundReserve", "fundStakers", "noteReserveGap", "reportShortfall"),
+        "fundPremium",
+    },
+    "crash_put": {"write", "activate", "settle", "deliver", "withdraw"},
     "tranche": {
         *("deposit", "mint", "requestRedeem", "redeem", "withdraw", "claim", "setOperator"),
         *("transfer", "transferFrom", "approve", "permit"),
@@ -70,17 +74,27 @@ INTERNAL = {
         "NotClaimant": {"cover", "receiveIncome"},
         "NotSelf": {"settleCover"},
         "NotTranche": {"payStaker"},
+        "NotReinsurer": {"payPremium"},
         "AccessManagedUnauthorized": {"setAuthority"},
     },
     "tranche": {
         "NotFund": {"slash", "addIncome", "holdMaturity"},
         "AccessManagedUnauthorized": {"setAuthority"},
     },
+    "crash_put": {"NotFund": {"pay"}, "AccessManagedUnauthorized": {"setAuthority"}},
     "oracle": {"AccessManagedUnauthorized": {"setAuthority"}},
     # asks its caller, which is no contract here
     "authority": {"": {"consumeScheduledOp"}},
     "lock": {"NotMember": {"acquire"}, "NotHolder": {"release"}},
 }
+
+
+@pytest.fixture(scope="session")
+def parameters(parameters):
+    """With every part a deployment can have."""
+    wanted = ReinsuranceConfig(50_000, Decimal(20_000), Decimal(3_000))
+    fund = dataclasses.replace(parameters.fund, reinsurance=wanted)
+    return dataclasses.replace(parameters, fund=fund)
 
 
 def changing(contract):
@@ -146,7 +160,7 @@ def test_the_contracts_know_each_other(system):
     assert not lock.isMember(STRANGER)
     assert not lock.isMember(system.back_office.address)
     assert system.engine.token() == system.fund.asset() == system.token.address
-    for name in ("engine", "back_office", "fund", "oracle"):
+    for name in ("engine", "back_office", "fund", "oracle", "crash_put"):
         assert contracts[name].authority() == system.authority.address
 
 
@@ -189,8 +203,12 @@ def test_markets_feeds_and_fund_are_as_in_the_file(system, parameters):
     assert tuple(system.tranche.terms())[:2] == (1_000_000 * 10**6, 14 * 86_400)
     assert system.fund.stakerShare() == 200_000
     assert system.tranche.fund() == system.fund.address
+    assert system.fund.reinsurer() == system.crash_put.address
+    assert tuple(system.fund.premium()) == (3_000 * 10**6, 50_000, 20_000 * 10**6)
+    assert system.crash_put.fund() == system.fund.address
+    assert system.crash_put.oracle() == system.oracle.address
     held = system.token.balanceOf(system.fund.address)
-    assert held == system.fund.totalCapital()
+    assert held == system.fund.totalCapital() + 3_000 * 10**6
 
 
 def test_parameters_the_contracts_refuse_cannot_pass_the_file(parameters, node, compiled):
@@ -247,9 +265,9 @@ def test_a_real_token_and_real_feeds_are_used(system, parameters, node, compiled
         ),
     )
     deployer = RpcDeployer(node.client, node.accounts[7], compiled)
-    with pytest.raises(DeploymentError, match="initial capital is 120000"):
+    with pytest.raises(DeploymentError, match="initial capital is 123000"):
         deploy(real, deployer)
-    system.token.mint.send(node.accounts[7], 120_000 * 10**6, sender=node.accounts[7])
+    system.token.mint.send(node.accounts[7], 123_000 * 10**6, sender=node.accounts[7])
     second = deploy(real, deployer)
     assert second.token.address == system.token.address
     assert second.record.token_symbol == "mUSD"
@@ -510,4 +528,18 @@ def test_an_abi_with_a_missing_function_is_a_mistake(system):
 
 
 def test_parameters_compare_by_meaning(parameters):
-    assert Parameters.load(parameters.source) == parameters
+    again = Parameters.load(parameters.source)
+    assert again == Parameters.load(parameters.source)
+    assert again != parameters, "these have a crash put"
+
+
+def test_a_deployment_without_a_crash_put_says_so(parameters, node, compiled):
+    fund = dataclasses.replace(parameters.fund, reinsurance=None)
+    with node.client.isolated():
+        made = deploy(
+            dataclasses.replace(parameters, fund=fund),
+            RpcDeployer(node.client, node.accounts[7], compiled),
+        )
+        assert int(made.fund.reinsurer(), 16) == 0
+        with pytest.raises(DeploymentError, match=r"no crash put: add fund\.reinsurance"):
+            _ = made.crash_put
