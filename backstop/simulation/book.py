@@ -60,6 +60,25 @@ class Tiers:
             rate[market, len(schedule) :] = schedule[-1][1]
         return cls(floor, rate)
 
+    @classmethod
+    def of_contracts(
+        cls, rate: float, size_scale: float, largest: float, brackets: int, markets: int = 1
+    ) -> Tiers:
+        """The contracts' margin, `rate * n * (1 + n / size_scale)`, as brackets up to `largest`.
+
+        Chords of the curve: never less than the contracts ask, and at most
+        `rate * (largest / brackets)**2 / (4 * size_scale)` USD more; the last rate goes on beyond
+        `largest`. rate: maintenance fraction; size_scale, largest: USD. Raises TierError unless
+        all are positive and the last rate is below 1.
+        """
+        if not (rate > 0 and size_scale > 0 and largest > 0 and brackets >= 1):
+            raise TierError("rate, size_scale, largest and brackets must be positive")
+        floor = np.arange(brackets) * (largest / brackets)
+        chord = rate * (1.0 + (2.0 * floor + largest / brackets) / size_scale)
+        tiers = cls(np.tile(floor, (markets, 1)), np.tile(chord, (markets, 1)))
+        tiers.validate()
+        return tiers
+
     def scaled(self, factor: float | FloatArray) -> Tiers:
         """Multiply all rates of each market, e.g. for open interest close to its cap."""
         factors = per_market(factor, self.rate.shape[0], "tier factor")

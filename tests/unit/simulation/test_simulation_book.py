@@ -209,3 +209,21 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.save(folder / "size.npy", np.array([{"code": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BookFileError, match=r"size\.npy"):
         Book.load(folder)
+
+
+def test_margin_of_the_contracts_is_met_at_every_edge_and_exceeded_between() -> None:
+    tiers = Tiers.of_contracts(0.02, 5e7, 1e7, 5, markets=2)
+    n = np.linspace(0.0, 1e7, 1_001)[:, None]
+    excess = tiers.maintenance(np.hstack([n, n])) - 0.02 * n * (1 + n / 5e7)
+    most = 0.02 * (1e7 / 5) ** 2 / (4 * 5e7)
+    np.testing.assert_allclose(excess[::200], 0.0, atol=1e-6)
+    assert excess.min() > -1e-6
+    assert excess.max() == pytest.approx(most, rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 1e7, 1e6, 4), (0.02, 1e7, -1.0, 4), (0.02, 1e7, 1e6, 0)])
+def test_margin_of_the_contracts_needs_positive_numbers(wrong: tuple[float, ...]) -> None:
+    with pytest.raises(TierError, match="must be positive"):
+        Tiers.of_contracts(*wrong)  # type: ignore[arg-type]
+    with pytest.raises(TierError, match=r"\[0, 1\)"):
+        Tiers.of_contracts(0.5, 1e6, 1e7, 4)
