@@ -49,8 +49,8 @@ class UserCommand(ConnectedProviderCommand):
         """Connect, run the command, translate what goes wrong."""
         as_json = bool(ctx.params.get("as_json"))
         _quiet_ape()
-        with _translated(ctx, as_json):
-            _require_node(ctx.params.get("network"))
+        with translated(ctx, as_json):
+            require_node(ctx.params.get("network"))
             return super().invoke(ctx)
 
 
@@ -69,7 +69,7 @@ def _quiet_ape() -> None:
         logger.set_level(LogLevel.WARNING)
 
 
-def _require_node(network: Any) -> None:
+def require_node(network: Any) -> None:
     """Say that a named node does not run, before ape starts another one in its place."""
     host = os.environ.get("APE_FOUNDRY_HOST")
     if not host or getattr(network, "name", "foundry") != "foundry":
@@ -82,7 +82,10 @@ def _require_node(network: Any) -> None:
 
 
 @contextlib.contextmanager
-def _translated(ctx: click.Context, as_json: bool) -> Iterator[None]:
+def translated(
+    ctx: click.Context, as_json: bool, stopped: str = "stopped; what was sent before stays sent"
+) -> Iterator[None]:
+    """End what a user can get wrong, and Ctrl-C, in a sentence and an exit code."""
     try:
         yield
     except Exception as error:
@@ -90,7 +93,7 @@ def _translated(ctx: click.Context, as_json: bool) -> Iterator[None]:
         if failure is None:
             raise  # a defect of ours: its traceback is wanted
     except KeyboardInterrupt:
-        failure = UserError("stopped; what was sent before stays sent")
+        failure = UserError(stopped)
     else:
         return
     if as_json:
@@ -113,6 +116,8 @@ def _translate(ctx: click.Context, error: Exception) -> UserError | None:
     from backstop.chain.units import UnitError
     from backstop.harness.abi import NoData, Reverted
     from backstop.harness.rpc import NodeError, RpcError
+    from backstop.risk.errors import RiskError
+    from backstop.simulation.errors import SimulationError
 
     if isinstance(error, UserError):
         return error
@@ -122,7 +127,7 @@ def _translate(ctx: click.Context, error: Exception) -> UserError | None:
         return UserError("stopped; what was sent before stays sent")
     if isinstance(error, Reverted):
         return UserError(explain(error, ctx.meta.get(_WORDS)))
-    if isinstance(error, ConfigError | OrderFileError | UnitError):
+    if isinstance(error, ConfigError | OrderFileError | UnitError | RiskError | SimulationError):
         return UserError(str(error), 2)
     if isinstance(error, DeploymentError | MissingArtifact | NothingToDo):
         return UserError(str(error))

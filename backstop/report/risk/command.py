@@ -1,0 +1,305 @@
+"""What the commands of the risk lab share: options, errors, progress, where results go.
+
+A command works offline; `--network` makes it read the deployment recorded for that network. What a
+user can get wrong ends in one sentence and exit code 2. Ctrl-C ends a run with what it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+from backstop.chain.commands import DurationType, UserError, translated
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Exit code of a run that was stopped and wrote what it had.
+STOPPED = 130
+
+
+class LabCommand(click.Command):
+    """A command that answers user errors with a sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, translate what goes wrong."""
+        as_json = bool(ctx.params.get("as_json"))
+        _let_workers_import()
+        with translated(ctx, as_json, "stopped; nothing was written"), interruptible():
+            return super().invoke(ctx)
+
+
+def _let_workers_import() -> None:
+    """Put the project back on `sys.path`: ape takes it off, and worker processes start from it."""
+    root = str(Path(__file__).resolve().parents[3])
+    if root not in sys.path:
+        sys.path.append(root)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt; ape's own handler ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+class PercentType(click.ParamType):
+    """A share from `15%` or `0.15`, at least 0."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The share of a text."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+        except ValueError:
+            self.fail(f"{value!r} is no percentage such as 15%", param, ctx)
+        if not 0 <= share < 1e6:
+            self.fail(f"{value} is not at least 0", param, ctx)
+        return share
+
+
+class LevelType(click.ParamType):
+    """A probability strictly between 0 and 1, such as 0.999 or 99.9%."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The probability of a text."""
+        if isinstance(value, float):
+            return value
+        share = PercentType().convert(value, param, ctx)
+        if not 0 < share < 1:
+            self.fail(f"{value} is not between 0 and 1, such as 0.999 or 99.9%", param, ctx)
+        return share
+
+
+class PairType(click.ParamType):
+    """`NAME=VALUE`."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Both parts of a text."""
+        if isinstance(value, tuple):
+            return value
+        name, sign, rest = str(value).partition("=")
+        if not (name and sign and rest):
+            self.fail(f"{value!r} has not the form NAME=VALUE", param, ctx)
+        return name, rest
+
+
+def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+platform_options = _stack(
+    click.option("--scenario", default=None, help="Scenario whose book, rules and fund are taken."
+                 "  [default: crash-2025-10-10]"),
+    click.option("--accounts", type=click.IntRange(10), help="Accounts of the scenario's book."),
+    click.option("--book-seed", type=click.IntRange(0), default=1, show_default=True,
+                 help="Draws another book of the scenario."),
+    click.option("--network", default=None,
+                 help="Read the system deployed on this network instead, such as"
+                 " ethereum:local:foundry with APE_FOUNDRY_HOST."),
+    click.option("--volume", "volumes", type=PairType(), multiple=True,
+                 help="MARKET=AMOUNT traded a day on the venues liquidations go to; repeat. For a"
+                 " chain.  [default: measured, else reference]"),
+)  # fmt: skip
+
+price_options = _stack(
+    click.option("--prices", "files", type=PairType(), multiple=True,
+                 help="MARKET=FILE of klines (CSV, also .gz); once for every market.  [default:"
+                 " reference figures]"),
+    click.option("--where", type=PairType(), multiple=True,
+                 help="COLUMN=VALUE: only rows of the price files with this value; repeat."),
+    click.option("--allow-gaps", is_flag=True, help="Count a gap in a price file as one long bar."),
+)  # fmt: skip
+
+run_options = _stack(
+    click.option("--backend", type=click.Choice(("process", "serial", "dask", "ray")),
+                 default="process", show_default=True, help="Where paths are computed."),
+    click.option("--address", default=None, help="Of a running dask or ray cluster."),
+    click.option("--workers", type=click.IntRange(1), help="Local processes; else one a core."),
+)  # fmt: skip
+
+
+def out_option(name: str) -> Callable[[F], F]:
+    """`--out`, by default a folder under reports/, and `--json`."""
+    return _stack(
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path),
+                     default=Path("reports") / name, show_default=True,
+                     help="Folder of report.html, summary.json and the CSV files."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    )  # fmt: skip
+
+
+duration = DurationType()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def load_platform(
+    *,
+    scenario: str | None,
+    accounts: int | None,
+    book_seed: int,
+    network: str | None,
+    volumes: tuple[tuple[str, str], ...],
+) -> Any:
+    """The platform of the options: a scenario's, or that of a deployed system."""
+    if network is None:
+        from backstop.harness.scenario import DEFAULT, Scenario
+        from backstop.report.risk.platform import from_scenario
+
+        if volumes:
+            raise UserError("--volume goes with --network: a scenario has its own volumes", 2)
+        return from_scenario(Scenario.load(scenario or DEFAULT, accounts=accounts), book_seed)
+    if scenario is not None or accounts is not None:
+        raise UserError("--network and --scenario or --accounts exclude each other: choose one", 2)
+    with connected(network) as system:
+        from backstop.report.risk.onchain import read_platform
+
+        return read_platform(system, amounts(volumes, "--volume"))
+
+
+@contextlib.contextmanager
+def connected(network: str, account: Any = None) -> Iterator[Any]:
+    """The system deployed on a network of ape's; UserError or DeploymentError if there is none."""
+    from ape import networks
+
+    from backstop.chain.commands import open_system, require_node
+
+    with networks.parse_network_choice(network) as provider:
+        require_node(provider.network)
+        yield open_system()
+
+
+def amounts(pairs: tuple[tuple[str, str], ...], option: str) -> dict[str, float]:
+    """NAME=AMOUNT pairs with positive amounts; UserError names the one that is none."""
+    found = {}
+    for name, text in pairs:
+        try:
+            found[name] = float(text)
+        except ValueError:
+            found[name] = 0.0
+        if not 0 < found[name] < 1e18:
+            raise UserError(f"{option} {name}={text}: {text!r} is no positive amount", 2)
+    return found
+
+
+def load_bars(
+    files: tuple[tuple[str, str], ...], where: tuple[tuple[str, str], ...], allow_gaps: bool
+) -> dict[str, Any]:
+    """The price files of the options."""
+    from backstop.report.risk.prices import read_files
+
+    names = [name for name, _ in files]
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise UserError(f"--prices {', '.join(sorted(repeated))} is given twice: keep one", 2)
+    return read_files({name: Path(text) for name, text in files}, dict(where), allow_gaps)
+
+
+# --- progress and answers -------------------------------------------------------------------------
+
+
+class Shown:
+    """Progress on stderr: a bar with the running CVaR and its interval; nothing with --json."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[risk]}"),
+            console=self.console,
+        )
+        self.task: Any = None
+
+    def __enter__(self) -> Shown:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def phase(self, text: str) -> None:
+        """What is done now."""
+        self.console.print(text, style="dim")
+
+    def paths(self, progress: Any) -> None:
+        """Paths done of all, and the CVaR so far."""
+        if self.task is None:
+            self.task = self.bar.add_task("paths", total=progress.total, risk="")
+        self.bar.update(self.task, completed=progress.done, risk=risk_text(progress))
+
+    def step(self, done: int, total: int, text: str = "") -> None:
+        """Progress of something that is no Monte Carlo run."""
+        if self.task is None:
+            self.task = self.bar.add_task("runs", total=total, risk="")
+        self.bar.update(self.task, completed=done, total=total, risk=text)
+
+
+def risk_text(progress: Any) -> str:
+    """`CVaR 99.9 % 1.2 M (1.1 M to 1.3 M)`, as far as it is known."""
+    from backstop.report.risk.charts import short
+
+    if progress.cvar is None:
+        return ""
+    text = f"CVaR {100 * progress.level:g} % {short(progress.cvar)}"
+    if progress.interval is None:
+        return text
+    return f"{text} ({short(progress.interval.lower)} to {short(progress.interval.upper)})"
+
+
+def finish(
+    out: Path,
+    as_json: bool,
+    page: Any,
+    summary: Mapping[str, Any],
+    files: Mapping[str, str],
+    text: str,
+) -> None:
+    """Write the folder, print the answer, and end with 130 if the run was stopped."""
+    from backstop.report.risk.outputs import plain, write_folder
+
+    write_folder(out, page.render(), summary, files)
+    if as_json:
+        click.echo(json.dumps(plain(summary), sort_keys=True, indent=1))
+    else:
+        click.echo(f"{text}\nwritten to {out}/report.html, summary.json and {len(files)} CSV files")
+    if summary.get("partial"):
+        click.echo("stopped: the report is partial and says so", err=True)
+        click.get_current_context().exit(STOPPED)
