@@ -108,9 +108,17 @@ def study(
     if not events:
         raise BadInput("no event to study.", "pass at least one (endowments, needed).")
     outcomes = [compare(w, needed, policies) for w, needed in events]
-    tops = [float(np.max(as_sample(w, "endowments"))) for w, _ in events]
+    return study_rows(outcomes, [float(np.max(as_sample(w, "endowments"))) for w, _ in events])
+
+
+def study_rows(
+    outcomes: Sequence[Mapping[str, AdlOutcome]], tops: Sequence[float]
+) -> list[StudyRow]:
+    """Rows of a study from each event's outcomes by policy; tops: the largest endowment of each."""
+    if not outcomes:
+        raise BadInput("no event to study.", "pass the outcomes of at least one.")
     rows = []
-    for name in policies:
+    for name in outcomes[0]:
         mine = [outcome[name] for outcome in outcomes]
         survivors = [o.top_survival * top for o, top in zip(mine, tops, strict=True)]
         rows.append(

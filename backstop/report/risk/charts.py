@@ -62,11 +62,12 @@ class _Axis:
         self, values: Sequence[float], start: float, stop: float, log: bool = False
     ) -> None:
         usable = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
-        low, high = (min(usable), max(usable)) if usable else (0.0, 1.0)
+        low, high = float(min(usable, default=0.1)), float(max(usable, default=1.0))
         if low == high:
             low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
         if log:
-            low, high = 10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high))
+            low = 10.0 ** math.floor(math.log10(low))
+            high = 10.0 ** math.ceil(math.log10(high))
         self.low, self.high, self.start, self.stop, self.log = low, high, start, stop, log
 
     def place(self, value: float) -> float:
@@ -86,9 +87,9 @@ class _Axis:
             return [10.0**e for e in range(first, last + 1, step)]
         raw = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(raw))
-        step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9))
-        first = math.ceil(self.low / step - 1e-9)
-        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        step = next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
+        lowest = math.ceil(self.low / step - 1e-9)
+        return [k * step for k in range(lowest, math.floor(self.high / step + 1e-9) + 1)]
 
 
 def _rule(style: str, x1: float, y1: float, x2: float, y2: float) -> str:

@@ -121,6 +121,33 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+class _Numbers(click.ParamType):
+    """Numbers between two others, the lower one left out, separated by commas."""
+
+    name = "numbers"
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """The numbers of a text."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers such as 5,10,20", param, ctx)
+        wrong = [x for x in found if not self.low < x <= self.high]
+        if wrong:
+            self.fail(f"{wrong[0]:g} is not above {self.low:g} and up to {self.high:g}", param, ctx)
+        return found
+
+
+def numbers(low: float, high: float) -> click.ParamType:
+    """A list of numbers above `low` and up to `high`."""
+    return _Numbers(low, high)
+
+
 platform_options = _stack(
     click.option("--scenario", default=None, help="Scenario whose book, rules and fund are taken."
                  "  [default: crash-2025-10-10]"),

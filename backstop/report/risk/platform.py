@@ -108,7 +108,7 @@ class Platform:
     def groups(self, shortfalls: FloatArray) -> FloatArray:
         """Sums of a value per account (N,) over the accounts of each owner."""
         _, index = np.unique(np.array(self.owners), return_inverse=True)
-        return np.bincount(index, weights=shortfalls)
+        return np.asarray(np.bincount(index, weights=shortfalls), dtype=np.float64)
 
 
 def maintenance_tiers(markets: Sequence[MarketParameters], crowd: Sequence[float]) -> Tiers:

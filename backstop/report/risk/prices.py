@@ -42,6 +42,11 @@ MODELS: tuple[Model, ...] = ("auto", "fhs", "bootstrap", "history", "merton")
 #: Mean length of a bootstrapped block in hours: volatility clusters stay together.
 BLOCK_HOURS = 24.0
 
+BRIDGED = (
+    "Inside the price files' bars prices move without jumps: a gap of an hour is spread over it, "
+    "and liquidations get time that a real gap would not give. Minute bars leave no such room."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Prices:
@@ -109,6 +114,8 @@ def make_prices(
     notes: list[str] = []
     if series:
         facts |= _facts(names, series)
+        if chosen in ("fhs", "bootstrap") and series[0].step > 60:
+            notes.append(BRIDGED)
         gaps = sum(len(one.gaps) for one in series)
         if gaps:
             notes.append(f"{gaps} gaps of the price files count as single long bars.")
@@ -155,12 +162,36 @@ def _correlation(series: Sequence[Bars], data: Sequence[MarketData]) -> np.ndarr
     return np.asarray(0.999 * matrix + 0.001 * np.eye(count))
 
 
+def describe(
+    names: Sequence[str], bars: Mapping[str, Bars]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Facts and notes of figures that come from files, or for the others from the reference.
+
+    Raises BadInput for a file of a market that is not among the names.
+    """
+    unknown = [name for name in bars if name not in names]
+    if unknown:
+        raise BadInput(
+            f"prices are given for {', '.join(unknown)}, the markets are {', '.join(names)}.",
+            "name one of the markets in --prices NAME=FILE.",
+        )
+    measured_ones = [name for name in names if name in bars]
+    facts = _facts(measured_ones, [bars[name] for name in measured_ones])
+    others = [name for name in names if name not in bars]
+    if not others:
+        return facts, ()
+    known = ", ".join(f"{name} (as {STAND_IN})" if name.upper() not in MEASURED else name
+                      for name in others)  # fmt: skip
+    note = f"Reference figures, measured from 2020 to 2024, stand for {known}."
+    return facts | {"reference figures": ", ".join(others)}, (note,)
+
+
 def _facts(names: Sequence[str], series: Sequence[Bars]) -> dict[str, Any]:
     """Length and hash of every file's numbers; not its name, which is no part of the result."""
     facts = {}
     for name, one in zip(names, series, strict=True):
         columns = {"open": one.open, "high": one.high, "low": one.low, "close": one.close}
-        digest = hash_arrays({"time": one.time, "volume": one.volume, **columns})
+        digest = hash_arrays({"time": one.time.astype(float), "volume": one.volume, **columns})
         facts[f"prices {name}"] = {"bars": len(one), "seconds": one.step, "sha256": digest}
     return facts
 
@@ -172,6 +203,6 @@ def _reference_note(names: Sequence[str]) -> str:
     )
     return (
         "Without price files the paths are a jump diffusion with figures measured on "
-        f"{' and '.join(MEASURED)} from 2020 to 2024; its tails are thinner than the measured "
-        f"ones.{stand_in}"
+        f"{' and '.join(MEASURED)} from 2020 to 2024. A jump takes one minute, which is harsher "
+        f"than the hour over which it was measured; the largest jumps are thinner.{stand_in}"
     )

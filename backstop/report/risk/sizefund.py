@@ -288,8 +288,8 @@ def _present(study: SizeStudy) -> Present:
         path = study.prices.source.path(study.settings.seed, int(runs.ids[position]))
         result = engine.run(path)
         rows.append((result.deficit, float(result.drawn.sum()), result.adl, result.residual))
-    columns = np.array(rows, dtype=np.float64).reshape(len(rows), 4).T
-    return Present(runs.ids[losing], *columns, paths=len(runs))
+    deficit, drawn, adl, residual = np.array(rows, dtype=np.float64).reshape(len(rows), 4).T
+    return Present(runs.ids[losing], deficit, drawn, adl, residual, len(runs))
 
 
 def _worst(study: SizeStudy) -> Drilldown | None:
