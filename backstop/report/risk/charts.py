@@ -18,10 +18,13 @@ LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 14.0, 40.0
 
 Format = Callable[[float], str]
 
+#: Amounts below half of the smallest unit of a token with six decimals are rounding, not money.
+DUST = 5e-7
+
 
 def short(value: float) -> str:
     """A number in few letters: 1.5 M, 320 k, 0.02."""
-    if value == 0:
+    if abs(value) < DUST:
         return "0"
     for limit, letter in ((1e12, " T"), (1e9, " bn"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= limit:
@@ -83,8 +86,8 @@ class _Axis:
         """Round values inside the axis."""
         if self.log:
             first, last = round(math.log10(self.low)), round(math.log10(self.high))
-            step = max(1, math.ceil((last - first) / count))
-            return [10.0**e for e in range(first, last + 1, step)]
+            decades = max(1, math.ceil((last - first) / count))
+            return [10.0**e for e in range(first, last + 1, decades)]
         raw = (self.high - self.low) / count
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))

@@ -220,14 +220,15 @@ def load_platform(
 
 
 @contextlib.contextmanager
-def connected(network: str, account: Any = None) -> Iterator[Any]:
+def connected(network: str) -> Iterator[Any]:
     """The system deployed on a network of ape's; UserError or DeploymentError if there is none."""
     from ape import networks
 
     from backstop.chain.commands import open_system, require_node
 
-    with networks.parse_network_choice(network) as provider:
-        require_node(provider.network)
+    if "foundry" in network:
+        require_node(None)
+    with networks.parse_network_choice(network):
         yield open_system()
 
 
