@@ -24,7 +24,6 @@ from backstop.risk.errors import BadInput
 from backstop.risk.parameters import MarketData, MarketParameters, Policy, recommend
 from backstop.risk.provenance import hash_arrays
 
-
 #: Largest growth of margins with open interest that a deployment file may hold.
 LARGEST_SLOPE = 16.77
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -25,9 +26,9 @@ LADDER = (-0.5, -0.4, -0.3, -0.25, -0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.
 TOGETHER = "all together"
 
 
-def shock_path(moves: FloatArray) -> FloatArray:
-    """Log prices (RAMP + REST, M) that move by the simple returns `moves` (M,) and stay."""
-    share = np.minimum(np.arange(1, RAMP + REST + 1) / RAMP, 1.0)
+def shock_path(moves: FloatArray, ramp: int = RAMP) -> FloatArray:
+    """Log prices (ramp + REST, M) that move by the simple returns `moves` (M,) and stay."""
+    share = np.minimum(np.arange(1, ramp + REST + 1) / ramp, 1.0)
     return np.ascontiguousarray(share[:, None] * np.log1p(moves)[None, :])
 
 
@@ -69,9 +70,9 @@ class Shocks:
         names = self.platform.book.markets
         return np.array([1.0 if which in (name, TOGETHER) else 0.0 for name in names])
 
-    def run(self, moves: FloatArray, engine: Engine | None = None) -> PathResult:
-        """The shock's outcome."""
-        return (engine or self.engine).run(shock_path(moves))
+    def run(self, moves: FloatArray, engine: Engine | None = None, ramp: int = RAMP) -> PathResult:
+        """The shock's outcome; ramp: minutes the move takes."""
+        return (engine or self.engine).run(shock_path(moves, ramp))
 
     def rung(self, which: str, move: float) -> Rung:
         """A shock of one market or all."""
@@ -106,25 +107,30 @@ class Shocks:
         equity = platform.book.equity(platform.book.price * (1.0 + moves))
         return platform.groups(np.maximum(-equity, 0.0))
 
-    def multiplier(self, moves: FloatArray) -> tuple[float, float, float]:
+    @cached_property
+    def _dry(self) -> Engine:
+        return make_engine(self.platform.book, without_impact(self.platform.unlimited))
+
+    def multiplier(self, moves: FloatArray, ramp: int = RAMP) -> tuple[float, float, float]:
         """Bad debt with impact, without it, and their ratio (infinite if only impact makes it)."""
-        dry_engine = make_engine(self.platform.book, without_impact(self.platform.unlimited))
-        wet, dry = self.run(moves).deficit, self.run(moves, dry_engine).deficit
+        wet = self.run(moves, ramp=ramp).deficit
+        dry = self.run(moves, self._dry, ramp).deficit
         return wet, dry, 1.0 if wet <= dry else math.inf if dry == 0 else wet / dry
 
     def cover_two(self, scenarios: Sequence[FloatArray]) -> StressCover:
         """Cover-2 over shocks: the two largest netted groups times the cascade multiplier.
 
-        Where only impact makes bad debt there is no multiplier: the bad debt itself counts.
+        The shocks come in one minute here: nobody is liquidated on the way, as in the groups'
+        shortfalls. Where only impact makes bad debt there is no multiplier: the debt itself counts.
         """
         best = StressCover(0.0, 1.0, 0.0, (0.0,) * self.platform.book.width)
         for moves in scenarios:
-            wet, _, ratio = self.multiplier(moves)
+            wet, _, ratio = self.multiplier(moves, ramp=1)
             two = cover_two(self.shortfalls(moves))
-            amount = wet if math.isinf(ratio) or two == 0 else min(two * ratio, max(wet, two))
-            if amount > best.amount:
-                share = 1.0 if math.isinf(ratio) else ratio
-                best = StressCover(amount, share, amount / share, tuple(map(float, moves)))
+            if math.isinf(ratio):
+                two, ratio = wet, 1.0
+            if two * ratio > best.amount:
+                best = StressCover(two * ratio, ratio, two, tuple(map(float, moves)))
         return best
 
     def reverse(self, which: str, sign: float, capacity: float) -> ReverseStress:

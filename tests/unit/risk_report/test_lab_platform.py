@@ -102,7 +102,8 @@ def test_cover_two_times_the_cascade_is_bounded_by_the_bad_debt(shocks):
     moves = [-0.2 * shocks.direction(TOGETHER), 0.2 * shocks.direction(TOGETHER)]
     found = shocks.cover_two(moves)
     assert found.amount == pytest.approx(found.cover2 * found.multiplier)
-    assert 0 < found.amount <= max(shocks.multiplier(m)[0] for m in moves) * (1 + 1e-12)
+    assert 0 < found.amount <= max(shocks.multiplier(m, 1)[0] for m in moves) * (1 + 1e-12)
+    assert found.multiplier > 1
     assert found.cover2 <= max(cover_two(shocks.shortfalls(m)) for m in moves) * (1 + 1e-12)
 
 
@@ -144,7 +145,7 @@ def test_only_impact_makes_no_multiplier(scenario):
     """A fall that bankrupts nobody by itself: the bad debt itself is the stress."""
     shocks = Shocks(from_scenario(scenario))
     moves = -0.05 * shocks.direction(TOGETHER)
-    wet, dry, ratio = shocks.multiplier(moves)
+    wet, dry, ratio = shocks.multiplier(moves, 1)
     assert dry == 0.0
     found = shocks.cover_two([moves])
     assert found.amount == wet
