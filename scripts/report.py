@@ -14,6 +14,11 @@ from backstop.chain.commands import UserCommand, UserError, answer, json_option,
 @click.option("--from", "first", type=click.IntRange(0), help="First block.  [default: 0]")
 @click.option("--to", "last", type=click.IntRange(0), help="Last block.  [default: the latest]")
 @click.option(
+    "--crossings",
+    is_flag=True,
+    help="Also measure from the moment an account became liquidatable; needs an archive node.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder.  [default: reports/<chain id>-<from>-<to>]",
@@ -26,7 +31,12 @@ from backstop.chain.commands import UserCommand, UserError, answer, json_option,
 )
 @json_option
 def cli(
-    first: int | None, last: int | None, out: Path | None, path: Path | None, as_json: bool
+    first: int | None,
+    last: int | None,
+    crossings: bool,
+    out: Path | None,
+    path: Path | None,
+    as_json: bool,
 ) -> None:
     """Write what the fund holds and owes, and who paid for every event, as a page and as JSON.
 
@@ -56,7 +66,14 @@ def cli(
             path or default_path(system.record.chain_id), system.record, system.artifacts
         ) as store:
             store.sync(system.client, progress=_progress)
-            report = build(store, system, first, last, lambda phase: click.echo(phase, err=True))
+            report = build(
+                store,
+                system,
+                first,
+                last,
+                crossings=crossings,
+                progress=lambda phase: click.echo(phase, err=True),
+            )
         page, data = write(report, folder)
     except (StoreError, ReportError) as error:
         raise UserError(str(error)) from None

@@ -57,6 +57,8 @@ def build(
     system: System,
     first: int,
     last: int,
+    *,
+    crossings: bool = False,
     progress: Callable[[str], None] = lambda phase: None,
 ) -> Report:
     """The report on blocks `first` to `last`.
@@ -66,6 +68,7 @@ def build(
         system: the deployment, on a node that has the state of `last`.
         first: first block of the period.
         last: last block of the period.
+        crossings: also find out when accounts fell below maintenance margin; needs past states.
         progress: told what is being done.
 
     Raises:
@@ -95,7 +98,7 @@ def build(
         "markets": markets_sheet(context, replay.book, state, checks),
         "waterfall": replay.waterfall.result(checks),
         "deleveraging": replay.deleveraging.result(),
-        "liquidations": replay.liquidations.result(),
+        "liquidations": replay.liquidations.result(crossings),
         "income": replay.income.result(replay.ledger, len(state.markets)),
         "stakers": replay.stakers.result(replay.ledger, state),
         "history": replay.history.result(),

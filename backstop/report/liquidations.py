@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backstop.report.context import Context, wad
+from backstop.report.crossings import Step, section
 from backstop.report.numbers import concentration, ppm, spread
 from backstop.store import StoredEvent
 from backstop.store.positions import WAD, PositionBook
@@ -35,6 +36,8 @@ class Liquidations:
     first_waits: list[tuple[int, int]] = field(default_factory=list)
     without_clock: int = 0
     flags: int = 0
+    moments: list[Step] = field(default_factory=list)
+    _last_step: dict[str, int] = field(default_factory=dict)
     _reward: tuple[str, int] = ("", 0)
     _torn: tuple[str, str] = ("", "")
     _stopped: tuple[str, str, tuple[int, int]] = ("", "", (0, 0))
@@ -62,6 +65,7 @@ class Liquidations:
 
     def _on_Liquidated(self, event: StoredEvent, inside: bool) -> None:
         if not inside:
+            self._last_step[event["account"]] = event.block
             return
         notional = abs(event["size"]) * event["price"] // WAD
         torn = self._torn == (event.transaction, event["account"])
@@ -83,11 +87,17 @@ class Liquidations:
             if self._reward[0] == event.transaction:
                 keeper.rewards += self._reward[1]
             self._waited(event, keeper)
+        else:
+            self._last_step[event["account"]] = event.block
         self.flagged.pop(event["account"], None)
 
     def _waited(self, event: StoredEvent, keeper: _Keeper) -> None:
         """Seconds and blocks since the account's clock started, at its first step."""
         account = event["account"]
+        since = self._last_step.get(account, 0)
+        self._last_step[account] = event.block
+        if since != event.block:
+            self.moments.append(Step(account, event["keeper"], event.block, event.time, since))
         self.accounts.add(account)
         start = self.flagged.get(account)
         if start is None and self._stopped[:2] == (event.transaction, account):
@@ -100,8 +110,8 @@ class Liquidations:
         keeper.waits.append(event.time - start[1])
         self.first_waits.append((event.time - start[1], event.block - start[0]))
 
-    def result(self) -> dict[str, Any]:
-        """The section."""
+    def result(self, crossings: bool) -> dict[str, Any]:
+        """The section; with `crossings` the node is asked for past states."""
         steps = sum(k.steps + k.close_outs for k in self.keepers.values())
         notional = sum(self.notional.values())
         ranked = sorted(self.keepers.items(), key=lambda i: (-i[1].steps - i[1].close_outs, i[0]))
@@ -111,6 +121,7 @@ class Liquidations:
             "ways": {name: self.ways[name] for name in sorted(self.ways)},
             "flags": self.flags,
             "notional": wad(notional),
+            "timeFromCrossing": section(self.context, self.moments) if crossings else None,
             "timeToLiquidate": {
                 "measuredFrom": "the start of the account's liquidation clock (Flagged)",
                 "seconds": spread([seconds for seconds, _ in self.first_waits]),

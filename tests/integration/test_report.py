@@ -134,6 +134,29 @@ def test_liquidations_are_timed_from_the_clock(crash: Crash) -> None:
     assert keeper["sharePpm"] == 10**6 and keeper["closeOuts"] == 2
 
 
+def test_the_crossing_is_found_in_past_states(crash: Crash) -> None:
+    """Asked block by block, the engine says the same as the search."""
+    report = build(crash.store, crash.system, 0, crash.last, crossings=True)
+    found = report.data["liquidations"]["timeFromCrossing"]
+    engine, client = crash.system.engine, crash.system.client
+    waits, last = [], {}
+    for event in crash.store.events("Liquidated", "ShortfallResolved"):
+        data = engine.health.encode(bytes.fromhex(event["account"][2:]))
+        block = event.block
+        while block > last.get(event["account"], 0):
+            equity, _, needed = engine.health.decode(
+                client.call(engine.address, data, block=block - 1)
+            )
+            if equity >= needed:
+                break
+            block -= 1
+        waits.append(event.block - block)
+        last[event["account"]] = event.block
+    assert found["blocks"]["count"] == len(waits) == 3
+    assert found["blocks"]["max"] == max(waits) > 1
+    assert found["blocks"]["median"] == sorted(waits)[1]
+
+
 def _account(crash: Crash, index: int) -> str:
     return "0x" + Trader(crash.system, private_key(index)).number.hex()
 
