@@ -16,7 +16,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas clean distclean
+.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-store clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ demo: compile ## run the demonstration: make demo ARGS="--scenario crash-2025-10
 
 bench-gas: compile ## gas of every operation
 	@ape run bench_gas $(ARGS)
+
+bench-store: compile ## events a second of the event store
+	@python benchmarks/store/bench_store.py $(ARGS)
 
 lock: setup ## make the lock files anew
 	@sh tools/lock.sh $(ARGS)

@@ -152,8 +152,11 @@ def test_a_run_reports_and_leaves_no_node(capsys: Any, monkeypatch: Any, tmp_pat
     monkeypatch.setattr(
         Anvil, "start", lambda self, timeout=30.0: started.append(self) or start(self, timeout)
     )
-    assert run(FEW) == OK
+    assert run(replace(FEW, reports=tmp_path)) == OK
     said = capsys.readouterr().out
+    (report,) = tmp_path.glob("*/report.json")
+    assert all(check["holds"] for check in json.loads(report.read_text())["checks"])
+    assert str(report.parent / "index.html") in said
     for part in ("Who gained, who lost", "Conservation, to the wei", "Every invariant held"):
         assert part in said
     assert len(started) == 1 and not started[0].running
@@ -194,14 +197,18 @@ def test_ctrl_c_stops_the_node_too(capsys: Any, monkeypatch: Any) -> None:
 def test_keep_node_records_the_deployment(capsys: Any, tmp_path: Path) -> None:
     scenario = Scenario.load("squeeze")
     with Anvil(accounts=2, block_interval=None, timestamp=scenario.start - 7200) as node:
-        settings = replace(FEW, keep_node=True, url=node.url, records=tmp_path)
+        settings = replace(
+            FEW, keep_node=True, url=node.url, records=tmp_path, reports=tmp_path / "reports"
+        )
         assert run(settings) == OK
         (record,) = tmp_path.glob("*.json")
         assert json.loads(record.read_text())["chain_id"] == node.client.chain_id
         said = capsys.readouterr().out
         assert f"export APE_FOUNDRY_HOST={node.url}" in said and "ape run fund" in said
         # a second run on the same node: its clock is ahead of the history, and that is no problem
-        assert run(replace(FEW, url=node.url)) == OK
+        assert run(replace(settings, keep_node=False)) == OK
+        # this node has forgotten its first logs: a report would be wrong, so there is none
+        assert "No transparency report was written" in capsys.readouterr().out
 
 
 def test_wrong_settings_are_said(capsys: Any) -> None:
