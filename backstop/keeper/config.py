@@ -24,9 +24,15 @@ class AccountConfig:
 
 @dataclass(frozen=True)
 class LookConfig:
-    """How often and how widely the keeper looks; seconds, and a fraction of the price."""
+    """How often and how widely the keeper looks; seconds, and a fraction of the price.
+
+    Attributes:
+        ahead: seconds from the newest block to the one that will take a transaction: accounts and
+            transactions are judged as of then.
+    """
 
     poll: int
+    ahead: int
     refresh: int
     price_slack: float
     batch: int
@@ -159,6 +165,7 @@ def _account(node: Node) -> AccountConfig:
 def _look(node: Node) -> LookConfig:
     result = LookConfig(
         poll=node.seconds("poll", low=1, high=600),
+        ahead=node.seconds("ahead", high=600),
         refresh=node.seconds("refresh", low=1, high=3600),
         price_slack=_share(node, "price_slack", high="50%"),
         batch=node.integer("batch", 0, low=1, high=10_000, what="number"),

@@ -29,19 +29,18 @@ from backstop.keeper.ways import Case, Offer, choose
 Say = Callable[..., None]
 """`say(sentence, **fields)`: the sentence for people, the fields for programs."""
 
-_LONGEST_REST: Final = 16
-"""Blocks between two tries on an account that nothing can be done for."""
+_LONGEST_REST: Final = 4
+"""Blocks that an account rests after several transactions for it were refused on the chain."""
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two tries of a node that does not answer."""
 
 
 @dataclass
 class _Rest:
-    """An account that nothing could be done for: when it is tried again, and how often it was."""
+    """An account whose transactions were refused on the chain: how often, and its rest's end."""
 
-    until: int
-    tries: int
-    reason: str
+    refused: int = 0
+    until: int = 0
 
 
 class Keeper:
@@ -77,11 +76,12 @@ class Keeper:
         self.metrics = metrics or Metrics()
         self.words = Words.of(system)
         self.account = account_id(wallet.address, config.account.sub)
-        self.watch = Watch(system, self.account, config.look, self.metrics, self._progress)
+        self.watch = Watch(system, self.account, config.look, self.metrics, self._progress, say)
         self.orders = OrderFolder(config.ways.orders, system.domain, say)
         self.upkeep = Upkeep(config.upkeep)
         self.stop = threading.Event()
         self._rests: dict[bytes, _Rest] = {}
+        self._reasons: dict[bytes, str] = {}
         self._since: dict[bytes, int] = {}
         self._answered: set[bytes] = set()
         self._shown = 0.0
@@ -229,6 +229,7 @@ class Keeper:
             del self._since[account]
             self._answered.discard(account)
             self._rests.pop(account, None)
+            self._reasons.pop(account, None)
 
     def _treat(self, sight: Sight) -> None:
         """Everybody below maintenance margin, the largest shortfall first."""
@@ -254,7 +255,7 @@ class Keeper:
         """False if no way pays."""
         choice = choose(case, self._subsidy())
         if choice.unprofitable and not choice.offers:
-            self._wait(case, sight, self._too_dear(choice.unprofitable[0]))
+            self._leave(case, self._too_dear(choice.unprofitable[0]))
             return False
         self._try(case, choice.offers, sight)
         return True
@@ -265,7 +266,7 @@ class Keeper:
             markets=sight.markets,
             own=sight.own,
             bound=self.sender.bound_margin,
-            now=sight.head.timestamp,
+            now=self.watch.moment(sight.head),
             gas_price=max(self.sender.fees.price, self.config.gas.priority_fee),
             config=self.config,
             system=self.system,
@@ -279,30 +280,28 @@ class Keeper:
     @staticmethod
     def _too_dear(offer: Offer) -> str:
         return (
-            f"{offer.way} would lose {-offer.profit:.4g} tokens after gas"
+            f"{offer.way} does not pay: it would lose {-offer.profit:.4g} tokens after gas"
             if offer.profit < 0
-            else f"{offer.way} would earn only {offer.profit:.4g} tokens"
+            else f"{offer.way} does not pay: it would earn {offer.profit:.4g} tokens after gas"
         )
 
     def _try(self, case: Case, offers: list[Offer], sight: Sight) -> None:
         """The first offer that the contracts would accept now."""
-        reason = "there is nothing that could be done yet"
+        reason = "its clock runs, and until the delay is over nothing can be done"
         for offer in offers:
             error = self._refusal(self._intent(offer))
             if error is None:
-                self._send(case, offer, sight)
+                self._send(offer, sight)
                 return
             self.metrics.reverts.labels(error.name or "none").inc()
             reason = f"{offer.way}: {explain(error, self.words)}"
-        self._wait(case, sight, reason)
+        self._leave(case, reason)
 
-    def _wait(self, case: Case, sight: Sight, reason: str) -> None:
-        """Let an account rest for a while, longer every time; say why when the reason is new."""
-        old = self._rests.get(case.account)
-        tries = 0 if old is None or old.reason != reason else old.tries + 1
-        until = sight.head.number + min(_LONGEST_REST, 2**tries)
-        self._rests[case.account] = _Rest(until, tries, reason)
-        if tries == 0:
+    def _leave(self, case: Case, reason: str) -> None:
+        """Nothing can be done for an account in this block: said where the reason is new."""
+        kind = reason.split(":")[0]
+        if self._reasons.get(case.account) != kind:
+            self._reasons[case.account] = kind
             self.say(
                 f"{shown_account(case.account)} is left alone for now: {reason}",
                 event="left alone",
@@ -326,23 +325,29 @@ class Keeper:
     def _refusal(self, intent: Intent) -> Reverted | None:
         """Why the contracts would refuse this now; None if they would not."""
         try:
-            self.system.client.call(intent.to, intent.data, sender=self.wallet.address)
+            self.system.client.call(
+                intent.to,
+                intent.data,
+                sender=self.wallet.address,
+                at=self.watch.at(self.watch.follower.head),
+            )
         except Reverted as error:
             return error
         return None
 
-    def _send(self, case: Case, offer: Offer, sight: Sight) -> None:
+    def _send(self, offer: Offer, sight: Sight) -> None:
         name = self.words.market(offer.market)
         text = (
             f"{offer.way} of {shown_account(offer.account)} in {name}:"
             f" {offer.notional:,.2f} tokens of notional, expected profit {offer.profit:,.4f}"
         )
         fields = {"way": offer.way, "account": offer.account, "market": offer.market}
-        self._rests.pop(case.account, None)
         if self.dry_run:
-            self.say(f"would send {text}", event="would send", **fields)
-            self._rests[case.account] = _Rest(sight.head.number + _LONGEST_REST, 0, "dry run")
+            if self._reasons.get(offer.account) != offer.way:
+                self._reasons[offer.account] = offer.way
+                self.say(f"would send {text}", event="would send", **fields)
             return
+        self._reasons.pop(offer.account, None)
         pending = self.sender.submit(self._intent(offer), sight.head.number)
         self.say(f"sent {text} (nonce {pending.nonce})", event="sent", **fields)
 
@@ -394,11 +399,25 @@ class Keeper:
             self.metrics.reverts.labels(name or "none").inc()
             why = explain(error, self.words) if isinstance(error, Reverted) else str(error)
             text += f" was refused: {why}"
+            self._rest(intent.account, pending.mined_in)
         elif outcome.kind == "cancelled":
             text = f"nonce {pending.nonce} was used up by an empty transaction"
         else:
             text += " lost its nonce to another transaction of this account"
-        self.say(text, event=outcome.kind, way=intent.way, nonce=pending.nonce)
+        self.say(
+            text,
+            event=outcome.kind,
+            way=intent.way,
+            account=intent.account,
+            nonce=pending.nonce,
+            block=pending.mined_in,
+        )
+
+    def _rest(self, account: bytes, block: int) -> None:
+        """Refused on the chain: the first time it is tried again at once, then ever later."""
+        rest = self._rests.setdefault(account, _Rest())
+        rest.until = block + min(_LONGEST_REST, rest.refused)
+        rest.refused += 1
 
     def _answer(self, account: bytes, block: int) -> None:
         """Count how long an account waited for its first transaction."""

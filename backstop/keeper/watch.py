@@ -9,6 +9,7 @@ from typing import Any
 
 from backstop.chain.deploy import System
 from backstop.chain.lens import Lens, Snapshot
+from backstop.harness.rpc import RpcError
 from backstop.keeper.book import Book
 from backstop.keeper.config import LookConfig
 from backstop.keeper.follow import Follower, Head, Update
@@ -43,6 +44,7 @@ class Watch:
         look: how often, how widely.
         metrics: told how long it took.
         progress: told how far the first reading is: blocks or accounts done, of how many.
+        say: told what the operator has to know.
         clock: seconds, for the time between two refreshes.
     """
 
@@ -51,6 +53,7 @@ class Watch:
     look: LookConfig
     metrics: Metrics
     progress: Callable[[str, int, int], None] = lambda what, done, all_: None
+    say: Callable[[str], None] = lambda text: None
     clock: Callable[[], float] = time.monotonic
     dirty: set[bytes] = field(default_factory=set)
 
@@ -64,6 +67,7 @@ class Watch:
         )
         self._refreshed = 0.0
         self._unread: Update | None = None
+        self._ahead: bool | None = None
 
     def poll(self) -> Sight | None:
         """Look at the chain; None if there is no new block.
@@ -103,20 +107,44 @@ class Watch:
         self._unread = new or left
         return self._unread
 
+    def at(self, head: Head | None) -> int | None:
+        """The time that views and trial calls are to see; None for the newest block's."""
+        return head.timestamp + self.look.ahead if head is not None and self._ahead else None
+
+    def moment(self, head: Head) -> int:
+        """The same as a number."""
+        return self.at(head) or head.timestamp
+
+    def _check_ahead(self) -> None:
+        """Whether the node can show a call a later time; if not, the newest block's has to do."""
+        if self.look.ahead and self._ahead is None:
+            head = self.follower.head
+            try:
+                self.lens.snapshot((), at=head.timestamp + self.look.ahead if head else None)
+                self._ahead = True
+            except RpcError:
+                self._ahead = False
+                self.say(
+                    "the node cannot show a call a later time: look.ahead is left out, accounts"
+                    " are judged as of the newest block"
+                )
+
     # --- reading
 
     def _read(self) -> Snapshot:
         """Read what was touched; the last snapshot ends with the keeper's own account."""
+        self._check_ahead()
+        at = self.at(self.follower.head)
         waiting = sorted(self.dirty)
         for start in range(0, len(waiting), self.look.batch):
             part = waiting[start : start + self.look.batch]
-            for snapshot in self.lens.snapshots(part):
+            for snapshot in self.lens.snapshots(part, at=at):
                 self._take(snapshot)
             if len(waiting) > 10 * self.look.batch:
                 self.progress("accounts", start + len(part), len(waiting))
-        last = self.lens.snapshot([self.own])
+        last = self.lens.snapshot([self.own], at=at)
         if self.book.markets and (ended := self.book.ended(last.markets)):
-            for snapshot in self.lens.snapshots(ended):
+            for snapshot in self.lens.snapshots(ended, at=at):
                 self._take(snapshot)
         self.book.update(last.markets)
         return last
@@ -144,7 +172,7 @@ class Watch:
         wanted = [account for account in ids if account != self.own]
         found = [
             report
-            for snapshot in self.lens.snapshots(wanted)
+            for snapshot in self.lens.snapshots(wanted, at=self.at(self.follower.head))
             for report in snapshot.accounts
             if report.ok and report.liquidatable
         ]

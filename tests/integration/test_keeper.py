@@ -26,9 +26,11 @@ from backstop.harness.abi import NoData
 from backstop.harness.anvil import Anvil, private_key
 from backstop.harness.rpc import NodeError, RpcClient
 from backstop.keeper.config import KeeperConfig
+from backstop.keeper.follow import Head
 from backstop.keeper.journal import JournalError
 from backstop.keeper.keeper import Keeper
 from backstop.keeper.wallet import KeyWallet
+from backstop.keeper.ways import Case, choose
 
 D = Decimal
 KEEPERS = ROOT / "parameters" / "keeper.yaml"
@@ -221,6 +223,72 @@ def test_the_largest_shortfall_comes_first(place):
     assert sent[:2] == [carol.number, place.alice.number]
 
 
+def offers(keeper: Keeper, account: bytes) -> dict[str, Any]:
+    """What the keeper would offer for an account in the next block, by way."""
+    keeper.config = dataclasses.replace(
+        keeper.config, profit=dataclasses.replace(keeper.config.profit, subsidy_per_day=1e9)
+    )
+    head = Head.of(keeper.system.client.rpc("eth_getBlockByNumber", "latest", False))
+    seen = keeper.watch.lens.snapshot([account, keeper.account], at=head.timestamp + 12)
+    case = Case(
+        *(seen.accounts[0], seen.markets, seen.accounts[1], 0.0, head.timestamp + 12, 0),
+        config=keeper.config,
+        system=keeper.system,
+        keeper=keeper.account,
+    )
+    return {offer.way: offer for offer in choose(case, 1e9).offers}
+
+
+def carry_out(keeper: Keeper, offer: Any) -> Any:
+    """The offer as a transaction in the next block: its `Liquidated` event."""
+    liquidator = keeper.system.liquidator
+    receipt = liquidator[offer.function].send(*offer.arguments, sender=keeper.wallet.address)
+    return receipt.one("Liquidated", liquidator.address)
+
+
+def test_offers_are_what_the_contracts_do(place):
+    """To the wei where no margin of the keeper's limits it: price, size, reward."""
+    place.open()
+    keeper = place.keeper(margin="50000", ways={"margin_reserve": 0.0, "max_inventory": 1e9})
+    place.move("56000")
+    with place.system.client.isolated():
+        offer = offers(keeper, place.alice.number)["take-over"]
+        event = carry_out(keeper, offer)
+        assert offer.notional == pytest.approx(
+            event.size * float(place.alice.market(0).mark_price) / 1e18, rel=1e-12
+        )
+        expected = (56_000 - event.price / 1e18 - 56) * event.size / 1e18
+        assert offer.profit == pytest.approx(expected, rel=1e-9)
+        assert event.price <= offer.arguments[4], "inside the limit"
+        margin = Trader(place.system, private_key(3)).view().initial_margin
+        assert offer.margin == pytest.approx(float(margin), rel=1e-6)
+    flag = offers(keeper, place.alice.number)["flag"]
+    assert flag.arguments == (place.alice.number,)
+    place.system.liquidator.flag.send(place.alice.number, sender=place.admin)
+    assert "flag" not in offers(keeper, place.alice.number), "not before the delay"
+    place.move("56000", 601)
+    offer = offers(keeper, place.alice.number)["deleverage"]
+    event = carry_out(keeper, offer)
+    assert offer.profit == pytest.approx(event.reward / 1e18, rel=1e-9), "no gas is paid here"
+
+
+def test_a_take_over_is_cut_to_the_keepers_margin_and_inventory(place):
+    place.open()
+    place.move("56000")
+    with place.system.client.isolated():
+        poor = place.keeper(3, margin="120", ways={"margin_reserve": 0.0})
+        offer = offers(poor, place.alice.number)["take-over"]
+        assert offer.arguments[3] < 2**256 - 1
+        assert 0 < offer.margin <= 120
+        carry_out(poor, offer)
+    small = place.keeper(4, margin="50000", ways={"max_inventory": 500.0})
+    offer = offers(small, place.alice.number)["take-over"]
+    assert 100 < offer.notional <= 500
+    carry_out(small, offer)
+    none = place.keeper(5)
+    assert "take-over" not in offers(none, place.alice.number)
+
+
 def test_what_does_not_pay_is_left_alone_unless_it_is_subsidised(place):
     place.open()
     place.move("50000", 600)
@@ -228,7 +296,7 @@ def test_what_does_not_pay_is_left_alone_unless_it_is_subsidised(place):
     keeper = place.keeper(gas=gas, profit={"smallest_notional": 1e12})
     settle(keeper)
     assert place.said.sent() == []
-    assert "close-out would lose" in str(place.said)
+    assert "close-out does not pay: it would lose" in str(place.said)
     assert keeper.metrics.uneconomic._value.get() == 1
     keeper.close()
     generous = place.keeper(gas=gas, profit={"smallest_notional": 1e12, "subsidy_per_day": 1e9})
