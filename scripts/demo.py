@@ -19,6 +19,7 @@ import click
     "--fund", default=None, help="Size of the fund: a factor (2x, 50%) or tokens in all (300000)."
 )
 @click.option("--keep-node", is_flag=True, help="Leave the node running until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Serve the live page meanwhile; implies --keep-node.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.option(
     "--network",
@@ -32,6 +33,7 @@ def cli(
     seed: int,
     fund: str | None,
     keep_node: bool,
+    watch: bool,
     as_json: bool,
     network: str | None,
 ) -> None:
@@ -46,6 +48,7 @@ def cli(
       ape run demo
       ape run demo --scenario squeeze --accounts 500 --seed 7
       ape run demo --scenario crash-2020-03-12 --fund 3x
+      ape run demo --watch
     """
     from backstop.harness.demo.run import Settings, run
     from backstop.harness.scenario import DEFAULT
@@ -59,6 +62,7 @@ def cli(
                 fund=fund,
                 url=url,
                 keep_node=keep_node,
+                watch=watch,
                 json=as_json,
             )
         )

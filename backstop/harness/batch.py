@@ -15,8 +15,8 @@ _SIZE = 500
 """Calls of one request: large enough to save time, small enough for every node's limit."""
 
 
-def read_all(client: RpcClient, views: Sequence[View]) -> list[Any]:
-    """What the views return now, in their order.
+def read_all(client: RpcClient, views: Sequence[View], block: int | str = "latest") -> list[Any]:
+    """What the views return now, or after a past block, in their order.
 
     Raises:
         Reverted: one of them refuses; the note names it.
@@ -24,17 +24,18 @@ def read_all(client: RpcClient, views: Sequence[View]) -> list[Any]:
     """
     results: list[Any] = []
     for start in range(0, len(views), _SIZE):
-        results += _read(client, views[start : start + _SIZE])
+        results += _read(client, views[start : start + _SIZE], block)
     return results
 
 
-def _read(client: RpcClient, views: Sequence[View]) -> list[Any]:
+def _read(client: RpcClient, views: Sequence[View], block: int | str) -> list[Any]:
+    tag = hex(block) if isinstance(block, int) else block
     requests = []
     for position, (contract, name, arguments) in enumerate(views):
         data = "0x" + contract[name].encode(*arguments).hex()
         call = {"to": contract.address, "data": data}
         requests.append(
-            {"jsonrpc": "2.0", "id": position, "method": "eth_call", "params": [call, "latest"]}
+            {"jsonrpc": "2.0", "id": position, "method": "eth_call", "params": [call, tag]}
         )
     answers = json.loads(client._post(json.dumps(requests).encode(), "a batch of eth_call"))
     if not isinstance(answers, list) or len(answers) != len(views):

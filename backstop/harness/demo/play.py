@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from backstop.chain.deploy import System
 from backstop.harness.demo.book import Plan, make_plan
 from backstop.harness.demo.checks import Books, Checks
 from backstop.harness.demo.flow import Flow
@@ -119,6 +120,7 @@ class Player:
         client: of a development node whose clock is ours.
         artifacts: gives compiled contracts by name.
         promised: outcomes that have to happen, how often at least.
+        deployed: told of the system as soon as it is there.
     """
 
     client: RpcClient
@@ -128,6 +130,7 @@ class Player:
     audience: Audience
     promised: Mapping[str, int] = field(default_factory=dict)
     exhausted: set[int] = field(default_factory=set)
+    deployed: Callable[[System], None] = lambda system: None
 
     def play(self) -> Result:
         """From the deployment to the last check."""
@@ -190,6 +193,7 @@ class Player:
         self.audience.phase("deploying the contracts")
         self.client.set_next_timestamp(scenario.start - _PREPARATION + self.lead)
         stage = build(self.client, scenario, plan, self.artifacts)
+        self.deployed(stage.system)
         stage.set_time(scenario.start - 60 + self.lead)
         self.audience.phase(f"{len(plan.participants)} accounts deposit their collateral")
         stage.push_prices(plan.prices)

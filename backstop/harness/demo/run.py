@@ -25,6 +25,7 @@ from backstop.harness.demo.book import TRADER
 from backstop.harness.demo.play import Player, Result
 from backstop.harness.demo.report import as_json, print_report
 from backstop.harness.demo.table import make_table
+from backstop.harness.demo.watch import Watch
 from backstop.harness.rpc import NodeError, RpcClient, RpcError
 from backstop.harness.scenario import DEFAULT, Scenario
 
@@ -45,6 +46,7 @@ class Settings:
         url: of a running development node; a node of our own if not given.
         keep_node: leave the node running until Ctrl-C and record the deployment.
         json: print one JSON object instead of tables.
+        watch: serve the live page from the deployment on; the node stays.
         artifacts: compiled contracts; those of the last compilation if not given.
         records: folder for the deployment record, the project's if not given.
         reports: folder for the transparency report, the project's `reports/` if not given.
@@ -57,6 +59,7 @@ class Settings:
     url: str | None = None
     keep_node: bool = False
     json: bool = False
+    watch: bool = False
     artifacts: Callable[[str], Any] | None = None
     records: Path | None = None
     reports: Path | None = None
@@ -114,7 +117,11 @@ def _run(settings: Settings) -> int:
     if not console.is_terminal:
         console = Console(width=max(console.width, 150))
     screen = Console(stderr=True) if settings.json else console
-    with _node(settings, scenario) as (client, node), make_table(scenario, screen) as table:
+    with (
+        _node(settings, scenario) as (client, node),
+        Watch(client.url, screen, enabled=settings.watch) as watch,
+        make_table(scenario, screen) as table,
+    ):
         _introduce(scenario, settings, screen)
         player = Player(
             client=client,
@@ -123,6 +130,7 @@ def _run(settings: Settings) -> int:
             artifacts=settings.artifacts or build_artifacts(),
             audience=table,
             promised=scenario.expect if settings.as_written else {},
+            deployed=watch.begin,
         )
         try:
             result = player.play()
@@ -141,7 +149,7 @@ def _run(settings: Settings) -> int:
         else:
             print_report(result, console)
         _leave_report(settings, result, screen)
-        if settings.keep_node:
+        if settings.keep_node or settings.watch:
             _keep(settings, result, node, client, screen)
     return FAILED if result.checks.broken or result.missing else OK
 
@@ -166,7 +174,11 @@ def _node(settings: Settings, scenario: Scenario) -> Iterator[tuple[RpcClient, A
             client.close()
         return
     began = scenario.start - _BEFORE_START
-    with Anvil(accounts=3, timestamp=began, block_interval=None, all_logs=True) as node:
+    # the live page reads old state again, for whoever looks later
+    kept = None if settings.watch or settings.keep_node else 64
+    with Anvil(
+        accounts=3, timestamp=began, block_interval=None, history=kept, all_logs=True
+    ) as node:
         yield node.client, node
 
 

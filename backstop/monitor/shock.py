@@ -1,0 +1,118 @@
+"""What a jump of the marks would cost: every account valued anew, deficits sent down the layers.
+
+The jump happens at once, with no liquidation on the way: the worst case. A bankrupt account's
+deficit is split over its markets by maintenance margin, as the contracts split it. A market's part
+is paid by its compartment, then by the shared layers within the limits of an event, of the
+claimant's window and of the market's window; what is left is borne by the opposite side, or
+recorded. Limits are applied to the sum of all events, not event by event in an order nobody knows.
+Reinsurance (layer 4) is left out: what it pays depends on its own terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from backstop.monitor.book import DUST, Arrays, Floats, Terms, added
+from backstop.monitor.state import State
+
+MOVES: Final = tuple(range(-60, 61, 2))
+"""Moves of the ladder, per cent."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one jump does; amounts in whole tokens.
+
+    Attributes:
+        liquidatable: accounts below maintenance margin, bankrupt ones included.
+        notional: their open notional at the moved marks.
+        paid: by layer, in the order of the waterfall; the last is what is left for the opposite
+            side and the record.
+    """
+
+    move: float
+    liquidatable: int
+    bankrupt: int
+    notional: float
+    deficit: float
+    paid: tuple[float, ...]
+
+
+def cost_of(arrays: Arrays, terms: Terms, state: State, move: float, market: int | None) -> Cost:
+    """The cost of a jump by the fraction `move`, in one market or (None) in all."""
+    count = len(terms.mark)
+    moves = (
+        np.full(count, move) if market is None else np.where(np.arange(count) == market, move, 0.0)
+    )
+    shocked = terms.shocked(moves)
+    equity, maintenance = arrays.value(shocked)
+    below = equity < maintenance
+    bankrupt = (equity < -DUST) & (maintenance > 0)
+    notional = np.abs(arrays.size) * shocked.mark[arrays.market]
+    deficits = np.where(bankrupt, -equity, 0.0)
+    by_market, largest = _split(arrays, shocked, deficits, maintenance, count)
+    return Cost(
+        move=move,
+        liquidatable=int(below.sum()),
+        bankrupt=int(bankrupt.sum()),
+        notional=float(notional[below[arrays.owner]].sum()),
+        deficit=float(deficits.sum()),
+        paid=pay(by_market, largest, state),
+    )
+
+
+def _split(
+    arrays: Arrays, terms: Terms, deficits: Floats, maintenance: Floats, count: int
+) -> tuple[Floats, Floats]:
+    """Deficits by market, and by account (those that are not 0)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = arrays.margins(terms) / maintenance[arrays.owner]
+    part = np.nan_to_num(share) * deficits[arrays.owner]
+    return added(arrays.market, part, count), deficits[deficits > 0]
+
+
+def pay(by_market: Floats, deficits: Floats, state: State) -> tuple[float, ...]:
+    """How the layers share deficits: one amount a layer of the fund, then what is left."""
+    fund = state.fund
+    held = np.array([m.compartment for m in state.markets])
+    first = np.minimum(by_market, held)
+    rest = by_market - first
+    rooms = np.array([m.window_room for m in state.markets])
+    shared = min(
+        float(np.minimum(rest, rooms).sum()),
+        float(np.minimum(deficits, fund.per_claim).sum()),
+        fund.window_room,
+    )
+    paid = [float(first.sum())]
+    for layer in fund.layers[1:]:
+        amount = 0.0 if layer.key == "reinsurance" else min(shared, layer.amount)
+        paid.append(amount)
+        shared -= amount
+    return (*paid, float(by_market.sum()) - sum(paid))
+
+
+def ladder(arrays: Arrays, terms: Terms, state: State) -> dict[str, Any]:
+    """The ladder of jumps, of all markets together and of each: columns by name."""
+    result = {"all": _columns([_at(arrays, terms, state, move, None) for move in MOVES])}
+    for market in state.markets:
+        rows = [_at(arrays, terms, state, move, market.number) for move in MOVES]
+        result[str(market.number)] = _columns(rows)
+    return result
+
+
+def _at(arrays: Arrays, terms: Terms, state: State, percent: float, market: int | None) -> Cost:
+    return cost_of(arrays, terms, state, percent / 100, market)
+
+
+def _columns(costs: list[Cost]) -> dict[str, Any]:
+    return {
+        "move": list(MOVES),
+        "liquidatable": [c.liquidatable for c in costs],
+        "bankrupt": [c.bankrupt for c in costs],
+        "notional": [round(c.notional, 2) for c in costs],
+        "deficit": [round(c.deficit, 2) for c in costs],
+        "paid": [[round(p, 2) for p in c.paid] for c in costs],
+    }

@@ -1,0 +1,381 @@
+"""One reading of the contracts at a block: fund, markets, stake.
+
+Amounts are floats in whole tokens or base units: they are for looking at. Exact figures come from
+`ape run fund --json`. Layers are found by the fields of the fund's `Legs`, so that a layer that is
+new in the contracts shows up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from backstop.chain.deploy import ZERO_ADDRESS, System
+from backstop.chain.transport import Contract
+from backstop.chain.views import PROBLEMS, VALIDITY
+from backstop.harness.abi import NoData, Reverted
+from backstop.harness.batch import View
+from backstop.monitor.reads import has, read
+
+LAYERS: Final = {
+    "compartment": (1, "Market compartments"),
+    "reserve": (2, "Operator's reserve"),
+    "staked": (3, "Stakers"),
+    "reinsurance": (4, "Reinsurance"),
+    "sideCharged": (5, "Opposite side"),
+    "recorded": (6, "Recorded deficit"),
+}
+"""Number and name of each layer of the waterfall, by its field in `Legs` and `Receipt`."""
+
+WAD: Final = 1e18
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the fund and what it holds."""
+
+    key: str
+    number: int
+    label: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class FundNow:
+    """The fund. `target` and `ratio` are None where the deployment has no capital target."""
+
+    total: float
+    layers: tuple[Layer, ...]
+    tokens: float
+    reserve_target: float
+    gap: float
+    gap_due: int
+    staker_share: float
+    events: int
+    per_claim: float
+    per_window: float
+    window: int
+    window_room: float
+    target: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class MarketNow:
+    """A market, with its part of the fund; open interest in base units."""
+
+    number: int
+    name: str
+    index: float
+    mark: float
+    validity: str
+    feeds: tuple[str, ...]
+    open_long: float
+    open_short: float
+    cap: float
+    premium: float
+    pending_income: float
+    recorded: float
+    paused: bool
+    compartment: float
+    compartment_cap: float
+    per_window: float
+    room: float
+    window_room: float
+    size_scale: float
+    initial: float
+    maintenance: float
+    parameters: Any = field(repr=False)
+    liquidation: Any = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Exits of one epoch that can still lose; times in seconds since 1970."""
+
+    number: int
+    assets: float
+    maturity: int
+
+
+@dataclass(frozen=True)
+class StakeNow:
+    """Layer 3. `share_price` is assets a share: deposits and exits do not move it."""
+
+    active: float
+    slashable: float
+    supply: float
+    cap: float
+    cooldown: int
+    epoch_end: int
+    held_until: int
+    series: int
+    share_price: float
+    streaming: float
+    stream_end: int
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything but the accounts, at one block."""
+
+    block: int
+    time: int
+    fund: FundNow
+    markets: tuple[MarketNow, ...]
+    stake: StakeNow
+
+
+def leg_names(system: System) -> list[str]:
+    """The fund's layers, in order, by the fields of its `Legs`."""
+    covered = next(
+        i for i in system.fund.abi if i.get("type") == "event" and i["name"] == "Covered"
+    )
+    legs = next(i for i in covered["inputs"] if i["name"] == "legs")
+    return [str(component["name"]) for component in legs["components"]]
+
+
+def describe(key: str) -> tuple[int, str]:
+    """Number and name of a layer; one that is new is called as its field is."""
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in key)
+    return LAYERS.get(key, (4, words[:1].upper() + words[1:]))
+
+
+class _Batch:
+    """Views that are asked for in one go and handed out by name."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.keys: list[Any] = []
+
+    def ask(self, key: Any, contract: Any, name: str, *arguments: Any) -> None:
+        self.keys.append(key)
+        self.views.append((contract, name, arguments))
+
+    def read(self, system: System, block: int | str) -> dict[Any, Any]:
+        answers = read(system.client, self.views, block)
+        return dict(zip(self.keys, answers, strict=True))
+
+
+def _layer_views(system: System) -> Iterator[tuple[str, Any, str]]:
+    """A view that says what each layer holds, for those that hold anything in the fund."""
+    known = {
+        "compartment": (system.fund, "totalCompartments"),
+        "reserve": (system.fund, "reserve"),
+        "staked": (system.tranche, "slashable"),
+    }
+    for key in leg_names(system):
+        if key in known:
+            yield key, *known[key]
+            continue
+        for name in (key, f"{key}Capital", f"{key}Available"):
+            if has(system.fund, name):
+                yield key, system.fund, name
+                break
+
+
+def _ask_fund(batch: _Batch, system: System) -> None:
+    fund, engine = system.fund, system.engine.address
+    for key, contract, name in _layer_views(system):
+        batch.ask(("layer", key), contract, name)
+    if has(fund, "reinsurer"):
+        batch.ask("reinsurer", fund, "reinsurer")
+    for name in ("totalCapital", "reserveTarget", "reserveGap", "stakerShare", "eventCount"):
+        batch.ask(name, fund, name)
+    for key, names in (("target", ("target", "capitalTarget")), ("ratio", ("solvencyRatio",))):
+        if name := next((name for name in names if has(fund, name)), ""):
+            batch.ask(key, fund, name)
+    batch.ask("limits", fund, "claimantLimits", engine)
+    batch.ask("tokens", system.token, "balanceOf", fund.address)
+
+
+def _ask_stake(batch: _Batch, system: System) -> None:
+    tranche = system.tranche
+    for name in ("totalAssets", "slashable", "totalSupply", "terms", "stream", "series"):
+        batch.ask(("stake", name), tranche, name)
+    batch.ask(("stake", "open"), tranche, "openBuckets")
+    one = 10 ** (system.record.token_decimals + 3)
+    batch.ask(("stake", "price"), tranche, "convertToAssets", one)
+
+
+def _ask_market(batch: _Batch, system: System, number: int) -> None:
+    fund, engine = system.fund, system.engine
+    batch.ask(("state", number), engine, "marketState", number)
+    batch.ask(("parameters", number), engine, "marketParameters", number)
+    batch.ask(("compartment", number), fund, "compartment", engine.address, number)
+    batch.ask(("limits", number), fund, "marketLimits", engine.address, number)
+    batch.ask(("room", number), fund, "drawRoom", engine.address, number)
+
+
+def read_state(system: System, block: int, time: int) -> State:
+    """The contracts after a block: two requests.
+
+    Args:
+        system: the deployment.
+        block: number of the block.
+        time: the block's time.
+
+    Raises:
+        NodeError: the node is gone.
+        RpcError: the node does not keep that block's state.
+    """
+    first = _Batch()
+    _ask_fund(first, system)
+    _ask_stake(first, system)
+    first.ask("markets", system.engine, "marketCount")
+    for number in range(len(system.record.markets)):
+        _ask_market(first, system, number)
+    got = first.read(system, block)
+    second = _Batch()
+    for number in range(len(system.record.markets), got["markets"]):
+        _ask_market(second, system, number)  # listed after the deployment was recorded
+    for number in range(len(system.record.markets)):
+        mark = got["state", number].markPrice
+        second.ask(("oracle", number), system.oracle, "status", number, mark)
+    opened = got["stake", "open"]
+    for number in range(opened.first, opened.last + 1):
+        second.ask(("bucket", number), system.tranche, "bucket", number)
+    got |= second.read(system, block)
+    _add_reinsurance(system, got, block)
+    return State(
+        block=block,
+        time=time,
+        fund=_fund(system, got),
+        markets=tuple(_market(system, got, number) for number in range(got["markets"])),
+        stake=_stake(system, got),
+    )
+
+
+def _unit(system: System) -> float:
+    return float(10**system.record.token_decimals)
+
+
+def layers_of(system: System, got: dict[Any, Any]) -> tuple[Layer, ...]:
+    """The layers with what they hold, of a batch that asked for them."""
+    return tuple(
+        Layer(key, *describe(key), got["layer", key] / _unit(system))
+        for key in leg_names(system)
+        if ("layer", key) in got
+    )
+
+
+def _add_reinsurance(system: System, got: dict[Any, Any], block: int) -> None:
+    """Layer 4: the most that the reinsurer says it could pay, over all markets.
+
+    It is somebody else's contract: one that cannot be asked shows as having nothing.
+    """
+    address = got.get("reinsurer", ZERO_ADDRESS)
+    if address == ZERO_ADDRESS:
+        return
+    abi = system.artifacts("IReinsurance")
+    contract = Contract(system.client, address, abi, check=False)
+    engine = system.engine.address
+    views: list[View] = [(contract, "capacity", (engine, n)) for n in range(got["markets"])]
+    try:
+        got["layer", "reinsurance"] = sum(read(system.client, views, block))
+    except (Reverted, NoData):
+        got["layer", "reinsurance"] = 0
+
+
+def _fund(system: System, got: dict[Any, Any]) -> FundNow:
+    unit, limits = _unit(system), got["limits"]
+    gap = got["reserveGap"]
+    rooms = [got["room", n].claimantWindow for n in range(len(system.record.markets))]
+    target, ratio = got.get("target"), got.get("ratio")
+    return FundNow(
+        total=got["totalCapital"] / unit,
+        layers=layers_of(system, got),
+        tokens=got["tokens"] / unit,
+        reserve_target=got["reserveTarget"] / unit,
+        gap=gap.gap / unit,
+        gap_due=gap.due,
+        staker_share=got["stakerShare"] / 1e6,
+        events=got["eventCount"],
+        per_claim=limits.perClaim / unit,
+        per_window=limits.perWindow / unit,
+        window=limits.window,
+        window_room=(rooms[0] if rooms else 0) / unit,
+        target=_number(target, unit),
+        ratio=_number(ratio, WAD),
+    )
+
+
+def _number(value: Any, unit: float) -> float | None:
+    """A figure that may be missing, too large to mean anything, or the first of a struct."""
+    if value is None:
+        return None
+    first = value[0] if isinstance(value, tuple) else value
+    return None if first >= 2**128 else first / unit
+
+
+def _market(system: System, got: dict[Any, Any], number: int) -> MarketNow:
+    unit, state = _unit(system), got["state", number]
+    parameters, liquidation, paused = got["parameters", number]
+    limits, room = got["limits", number], got["room", number]
+    status = got.get(("oracle", number))
+    names = system.record.markets
+    return MarketNow(
+        number=number,
+        name=names[number].name if number < len(names) else f"market {number}",
+        index=(status.indexPrice if status else state.markPrice) / WAD,
+        mark=state.markPrice / WAD,
+        validity=VALIDITY[status.validity if status else state.validity],
+        feeds=_feeds(status),
+        open_long=state.openLong / WAD,
+        open_short=state.openShort / WAD,
+        cap=parameters.openInterestCap / WAD,
+        premium=state.fundingPremiumPpb / 1e9,
+        pending_income=state.fundFees / WAD,
+        recorded=state.recordedDeficit / WAD,
+        paused=paused,
+        compartment=got["compartment", number] / unit,
+        compartment_cap=limits.compartmentCap / unit,
+        per_window=limits.perWindow / unit,
+        room=min(room) / unit,
+        window_room=room.marketWindow / unit,
+        size_scale=float(parameters.sizeScale),
+        initial=parameters.initialMarginPpm / 1e6,
+        maintenance=parameters.maintenanceMarginPpm / 1e6,
+        parameters=parameters,
+        liquidation=liquidation,
+    )
+
+
+def _feeds(status: Any) -> tuple[str, ...]:
+    """What is wrong with the feeds, one sentence each; empty if nothing is."""
+    if status is None:
+        return ()
+    return tuple(
+        f"{which} feed: {PROBLEMS[feed.problem]}"
+        for which, feed in (("primary", status.primary), ("secondary", status.secondary))
+        if PROBLEMS[feed.problem] not in ("none", "not set")
+    )
+
+
+def _stake(system: System, got: dict[Any, Any]) -> StakeNow:
+    unit = _unit(system)
+    terms, stream, opened = got["stake", "terms"], got["stake", "stream"], got["stake", "open"]
+    return StakeNow(
+        active=got["stake", "totalAssets"] / unit,
+        slashable=got["stake", "slashable"] / unit,
+        supply=got["stake", "totalSupply"] / (unit * 1000),
+        cap=terms.cap / unit,
+        cooldown=terms.cooldown,
+        epoch_end=terms.epochEnd,
+        held_until=terms.heldUntil,
+        series=got["stake", "series"],
+        share_price=got["stake", "price"] / unit,
+        streaming=stream.left / unit,
+        stream_end=stream.end,
+        buckets=_buckets(got, range(opened.first, opened.last + 1), unit),
+    )
+
+
+def _buckets(got: dict[Any, Any], numbers: Sequence[int], unit: float) -> tuple[Bucket, ...]:
+    found = []
+    for number in numbers:
+        bucket = got["bucket", number].state
+        found.append(Bucket(number, bucket.assets / unit, bucket.maturity))
+    return tuple(found)
