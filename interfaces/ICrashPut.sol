@@ -77,7 +77,7 @@ interface ICrashPut is IReinsurance {
     /// @notice The market already has as many running series as one event may ask.
     error TooManyActive(address claimant, uint256 market);
     error BelowStartPrice(uint256 indexPrice, uint256 startPrice);
-    /// @notice There is no usable price, or none observed at or after `since`.
+    /// @notice There is no price of the validity needed, or none observed at or after `since`.
     error PriceNotUsable(uint256 market, uint256 since);
     error NothingToWithdraw(uint256 series, address underwriter);
     error NothingToDeliver();
@@ -94,11 +94,11 @@ interface ICrashPut is IReinsurance {
     function write(uint256 series, uint256 assets) external;
 
     /// @notice Starts the cover with the collateral written so far, once it is full or the writing period is over, and draws
-    /// the premium from the fund's budget: floor(written * premiumRate / 1e6).
+    /// the premium from the fund's budget: floor(written * premiumRate / 1e6). Needs an index price of full validity.
     function activate(uint256 series) external;
 
-    /// @notice Ends an expired series: at the index price, observed at or after the expiry, of the moment of the call; at
-    /// zero value if none is usable three days after the expiry. The rest of the intrinsic value goes to the fund's reserve.
+    /// @notice Ends an expired series: at the index price of the moment of the call, observed at or after the expiry; on the
+    /// first day it has to be of full validity. If none is usable three days after the expiry, it is worth nothing. The rest of the intrinsic value goes to the fund's reserve.
     function settle(uint256 series) external;
 
     /// @notice Sends to the fund's reserve what it could not take when a series was settled.

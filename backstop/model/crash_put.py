@@ -1,8 +1,8 @@
 """Exact integer twin of `contracts/reinsurance/CrashPut.sol`.
 
-Amounts are integers in units of the fund's asset, prices WAD, times seconds since the epoch. The
-caller gives the index price (0: none is usable) and, where it counts, when it was observed. Roles
-and the token are outside the model; the fund's premium budget is inside.
+Amounts are integers in units of the fund's asset, prices WAD, times seconds since the epoch. Index
+prices come from a function. Roles and the token are outside the model; the fund's premium budget is
+inside.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ DAY = 86_400
 MAX_ACTIVE = 4
 ACTIVATION_TIME = DAY
 SETTLE_TIME = 3 * DAY
+AGREEMENT_TIME = DAY
 MAX_WRITING = 14 * DAY
 MAX_LIFE = 366 * DAY
 MAX_PRICE = 10**25
 ZERO_ADDRESS = "0x" + "00" * 20
 
-PriceSource = Callable[[int, int], tuple[int, int]]
-"""Index price of a market at a time, and when it was observed; (0, 0) if there is none."""
+PriceSource = Callable[[int, int], tuple[int, int, bool]]
+"""Index price of a market at a time, when it was observed, and whether it is of full validity;
+(0, 0, False) if there is none."""
 
 
 class State(IntEnum):
@@ -168,8 +170,8 @@ class CrashPut:
         """Starts the cover and draws the premium; returns it."""
         s = self._in_state(number, State.WAITING, now)
         terms = s.terms
-        price, _ = self.price(terms.market, now)
-        if price == 0:
+        price, _, agreed = self.price(terms.market, now)
+        if not agreed:
             raise ModelError("PriceNotUsable", terms.market, 0)
         if price < terms.start_price:
             raise ModelError("BelowStartPrice", price, terms.start_price)
@@ -191,9 +193,10 @@ class CrashPut:
         """
         s = self._in_state(number, State.EXPIRED, now)
         terms = s.terms
-        price, observed_at = self.price(terms.market, now)
+        price, observed_at, agreed = self.price(terms.market, now)
         rest = 0
-        if observed_at >= terms.expiry:
+        agreed = agreed or now >= terms.expiry + AGREEMENT_TIME
+        if observed_at >= terms.expiry and agreed:
             rest = max(0, s.value(price) - s.paid)
         elif now < terms.expiry + SETTLE_TIME:
             raise ModelError("PriceNotUsable", terms.market, terms.expiry)
@@ -235,7 +238,7 @@ class CrashPut:
 
     def pay(self, event_id: int, claimant: str, market: int, wanted: int, now: int) -> int:
         """Each running series pays what it can, oldest first; `event_id` is for the receipt."""
-        price, _ = self.price(market, now)
+        price, _, _ = self.price(market, now)
         if price == 0:
             return 0
         total = 0
@@ -249,7 +252,7 @@ class CrashPut:
 
     def quote(self, claimant: str, market: int, wanted: int, now: int) -> int:
         """What `pay` would send now."""
-        price, _ = self.price(market, now)
+        price, _, _ = self.price(market, now)
         return min(self._payable(claimant, market, price, now), wanted) if price else 0
 
     def capacity(self, claimant: str, market: int, now: int) -> int:

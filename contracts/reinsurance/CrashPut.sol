@@ -75,8 +75,8 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
     /// @inheritdoc ICrashPut
     function activate(uint256 series) external nonReentrant {
         Series storage s = _inState(series, State.Waiting);
-        (uint256 price, uint256 observedAt) = _price(s.market);
-        if (observedAt == 0) revert PriceNotUsable(s.market, 0);
+        (uint256 price,, bool agreed) = _price(s.market);
+        if (!agreed) revert PriceNotUsable(s.market, 0);
         if (price < s.startPrice) revert BelowStartPrice(price, s.startPrice);
         _addActive(series, s);
         // premium = floor(written * rate)
@@ -94,9 +94,9 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
     /// @inheritdoc ICrashPut
     function settle(uint256 series) external nonReentrant {
         Series storage s = _inState(series, State.Expired);
-        (uint256 price, uint256 observedAt) = _price(s.market);
+        (uint256 price, uint256 observedAt, bool agreed) = _price(s.market);
         uint256 rest;
-        if (observedAt >= s.expiry) {
+        if (observedAt >= s.expiry && (agreed || block.timestamp >= s.expiry + AGREEMENT_TIME)) {
             uint256 value = _valueDown(s, price);
             rest = value > s.paid ? value - s.paid : 0;
         } else if (block.timestamp < uint256(s.expiry) + SETTLE_TIME) {
@@ -137,8 +137,8 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
         uint256[] storage active = _active[claimant][market];
         uint256 count = active.length;
         if (count == 0) return 0;
-        (uint256 price, uint256 observedAt) = _price(market);
-        if (observedAt == 0) return 0;
+        (uint256 price,,) = _price(market);
+        if (price == 0) return 0;
         for (uint256 i = 0; i < count && assets != wanted; ++i) {
             Series storage s = _series[active[i]];
             uint256 amount = Math.min(_payable(s, price), wanted - assets);
@@ -154,8 +154,8 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
     /// @inheritdoc IReinsurance
     function quote(address claimant, uint256 market, uint256 wanted) external view returns (uint256 assets) {
         uint256[] storage active = _active[claimant][market];
-        (uint256 price, uint256 observedAt) = _price(market);
-        if (observedAt == 0) return 0;
+        (uint256 price,,) = _price(market);
+        if (price == 0) return 0;
         for (uint256 i = 0; i < active.length; ++i) {
             assets += _payable(_series[active[i]], price);
         }
@@ -187,11 +187,16 @@ contract CrashPut is PutSeries, ReentrancyGuardTransient {
 
     // ------------------------------------------------------------------ inside
 
-    /// @dev The oracle has no lock and may be asked in the middle of a cover.
-    /// @return price 0 and `observedAt` 0 if it is not usable
-    function _price(uint256 market) private view returns (uint256 price, uint256 observedAt) {
-        (price, observedAt,) = ORACLE.read(market, 0);
-        if (price == 0) observedAt = 0;
+    /// @dev The oracle has no lock and may be asked in the middle of a cover. Of two feeds that differ it names the lower
+    /// price, because there is no other one to compare with. In an event that pays a deficit that is there; where a whole
+    /// series is decided, they have to agree.
+    /// @return price 0 if none is usable
+    /// @return observedAt 0 if none is usable
+    /// @return agreed both feeds are fresh and agree
+    function _price(uint256 market) private view returns (uint256 price, uint256 observedAt, bool agreed) {
+        IPriceOracle.Validity validity;
+        (price, observedAt, validity) = ORACLE.read(market, 0);
+        agreed = validity == IPriceOracle.Validity.Full;
     }
 
     function _scale() internal view override returns (uint256) {

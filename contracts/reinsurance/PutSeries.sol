@@ -15,6 +15,8 @@ abstract contract PutSeries is ICrashPut, AccessManaged {
     uint256 public constant ACTIVATION_TIME = 1 days;
     /// @notice Time after the expiry after which a series without a usable price is worth nothing.
     uint256 public constant SETTLE_TIME = 3 days;
+    /// @notice Time after the expiry in which only a price counts on which both feeds agree.
+    uint256 public constant AGREEMENT_TIME = 1 days;
     /// @notice Collateral is not held longer than this before the cover can begin.
     uint256 public constant MAX_WRITING = 14 days;
     uint256 public constant MAX_LIFE = 366 days;

@@ -12,7 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from backstop.harness.fund import deploy_fund
 from backstop.harness.reinsurance import MAX_AGE, PRICE_SCALE, PutWorld, deploy_put
 from backstop.harness.rpc import Receipt, Reverted
-from backstop.model.crash_put import ACTIVATION_TIME, SETTLE_TIME, CrashPut, Terms
+from backstop.model.crash_put import (
+    ACTIVATION_TIME,
+    AGREEMENT_TIME,
+    SETTLE_TIME,
+    CrashPut,
+    Terms,
+)
 from backstop.model.errors import ModelError
 from backstop.model.fund import ClaimantLimits, InsuranceFund, Legs, MarketLimits
 
@@ -31,7 +37,7 @@ sizes = st.one_of(st.integers(0, 20), st.integers(1, 10**5), st.just(2**112))
 numbers = st.integers(0, 7)
 markets = st.sampled_from(MARKETS)
 delays = st.one_of(st.integers(1, 60), st.integers(1, DAY), st.integers(1, 4 * DAY))
-answers = st.one_of(st.integers(400 * 10**8, 1_100 * 10**8), st.just(PRICE), st.just(10**8))
+answers = st.one_of(st.integers(400 * 10**8, 1_100 * 10**8), st.just(PRICE), st.just(2 * 10**8))
 
 
 class PutMachine(RuleBasedStateMachine):
@@ -48,7 +54,7 @@ class PutMachine(RuleBasedStateMachine):
         self.put = CrashPut(self.fund, self.price)
         self.fund.reinsurer = self.put
         self.answers = dict.fromkeys(MARKETS, (0, 0))
-        self.broken: set[int] = set()
+        self.working = dict.fromkeys(MARKETS, 2)
         self.now = self.client.timestamp
         name = self.who[0]
         limits, market_limits = ClaimantLimits(10**5, 2 * 10**5, DAY), MarketLimits(10**4, 10**5)
@@ -63,7 +69,7 @@ class PutMachine(RuleBasedStateMachine):
                 ),
                 lambda t, m=market: self.fund.set_claimant_market(name, m, market_limits, t),
             )
-            self.move(market, PRICE, False, 1)
+            self.move(market, PRICE, 2, 1)
         self.premium_terms(300_000, 10**5)
         self.income(0, 10**5)
 
@@ -78,12 +84,15 @@ class PutMachine(RuleBasedStateMachine):
     def owner(self) -> str:
         return self.world.base.owner
 
-    def price(self, market: int, now: int) -> tuple[int, int]:
+    def price(self, market: int, now: int) -> tuple[int, int, bool]:
         """The oracle's answer as the twin of the put sees it."""
         answer, time = self.answers[market]
-        if market in self.broken or now - time > MAX_AGE:
-            return 0, 0
-        return answer * PRICE_SCALE, time
+        working = self.working[market]
+        # the first feed answers a second before the second one, which is the one that breaks last
+        fresh = working == 2 and now - (time - 1) <= MAX_AGE
+        if working == 0 or now - time > MAX_AGE:
+            return 0, 0, False
+        return answer * PRICE_SCALE, time, fresh
 
     def both(
         self, chain: Callable[[], Receipt], twin: Callable[[int], Any], delay: int = 1
@@ -105,12 +114,12 @@ class PutMachine(RuleBasedStateMachine):
 
     # --- prices
 
-    @rule(market=markets, answer=answers, broken=st.booleans(), delay=delays)
-    def move(self, market: int, answer: int, broken: bool, delay: int) -> None:
-        """A new answer; one in two times nobody can read it."""
+    @rule(market=markets, answer=answers, working=st.integers(0, 2), delay=delays)
+    def move(self, market: int, answer: int, working: int, delay: int) -> None:
+        """A new answer, of both feeds, of the second only, or of none."""
         first, second = self.world.feeds[market]
-        for feed in (first, second):
-            feed.setMode(REVERT if broken else 0, sender=self.owner)
+        first.setMode(0 if working == 2 else REVERT, sender=self.owner)
+        second.setMode(0 if working else REVERT, sender=self.owner)
         self.now = max(self.now, self.client.timestamp) + delay
         self.client.set_next_timestamp(self.now)
         first.push(answer, sender=self.owner)
@@ -118,7 +127,7 @@ class PutMachine(RuleBasedStateMachine):
         self.client.set_next_timestamp(self.now)
         second.push(answer, sender=self.owner)
         self.answers[market] = (answer, self.now)
-        (self.broken.add if broken else self.broken.discard)(market)
+        self.working[market] = working
 
     # --- money
 
@@ -182,7 +191,7 @@ class PutMachine(RuleBasedStateMachine):
     @rule(market=markets, size=st.integers(1, 10**5), life=st.integers(1, 9 * DAY))
     def start(self, market: int, size: int, life: int) -> None:
         """A series that is full and may run: most random terms never get that far."""
-        self.move(market, PRICE, False, 1)
+        self.move(market, PRICE, 2, 1)
         self.open(market, 900, 300, size, 1_000, DAY, life)
         number = len(self.put.series)
         self.write(number, 1, size // 3, 1)
@@ -211,14 +220,21 @@ class PutMachine(RuleBasedStateMachine):
     def settle(self, number: int, delay: int) -> None:
         self.settle_at(number, delay)
 
-    @rule(market=markets, answer=answers, wait=st.sampled_from([0, 1, SETTLE_TIME]))
-    def settle_oldest(self, market: int, answer: int, wait: int) -> None:
+    @rule(
+        market=markets,
+        answer=answers,
+        working=st.integers(0, 2),
+        wait=st.sampled_from(
+            [0, 1, AGREEMENT_TIME - 3, AGREEMENT_TIME, SETTLE_TIME - 3, SETTLE_TIME]
+        ),
+    )
+    def settle_oldest(self, market: int, answer: int, working: int, wait: int) -> None:
         """Waits for an expiry, observes a price after it, and settles."""
         running = self.put.active.get((self.who[0], market))
         if not running:
             return
         expiry = self.put.series[running[0]].terms.expiry
-        self.move(market, answer, False, max(1, expiry + wait - self.now))
+        self.move(market, answer, working, max(1, expiry + wait - self.now))
         self.settle_at(running[0], 1)
 
     def settle_at(self, number: int, delay: int) -> None:

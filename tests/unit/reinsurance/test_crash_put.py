@@ -293,6 +293,29 @@ def test_what_was_paid_is_paid_once(running: PutWorld, alice: Any) -> None:
     assert running.put.capacity(me, 1) == 0
 
 
+def test_the_example_of_the_documentation(
+    running: PutWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """docs/reinsurance.md: four deficits and a settlement."""
+    fund = running.base.fund
+    fund.fundReserve(150 * UNIT, sender=alice.address)
+    for answer, deficit, own, paid, sum_paid in (
+        (35_000, 250, 150, 100, 100),
+        (35_000, 6_000, 0, 4_900, 5_000),
+        (40_000, 500, 0, 0, 5_000),
+        (31_000, 3_000, 0, 2_000, 7_000),
+    ):
+        running.set_price(1, answer * 10**8)
+        receipt = fund.cover(ACCOUNT, [(1, deficit * UNIT)], 0, sender=alice.address)
+        legs = receipt.one("Covered").legs
+        assert (legs.reserve, legs.reinsurance) == (own * UNIT, paid * UNIT)
+        assert running.put.statusOf(1).paid == sum_paid * UNIT
+    expire(running, 30_000 * 10**8)
+    assert running.put.settle(1, sender=bob.address).one("Settled").toFund == 500 * UNIT
+    parts = [running.put.position(1, who.address)[1] for who in (bob, carol)]
+    assert parts == [675 * UNIT, 2_025 * UNIT]
+
+
 def test_it_covers_its_claimant_and_market_only(running: PutWorld, alice: Any) -> None:
     running.set_price(1, BOTTOM)
     running.set_price(2, BOTTOM)
@@ -333,7 +356,7 @@ def test_one_feed_is_enough(running: PutWorld, alice: Any) -> None:
 
 def test_it_ends_with_the_second_before_its_expiry(running: PutWorld, alice: Any) -> None:
     client, expiry = running.base.client, running.put.termsOf(1).expiry
-    client.warp(expiry - client.timestamp - 100)
+    client.warp(expiry - client.timestamp - 1_000)
     running.set_price(1, BOTTOM)
     client.set_next_timestamp(expiry - 1)
     assert paid_by_put(running, alice.address, 100) == 100
@@ -388,18 +411,56 @@ def test_more_paid_than_worth_at_the_end(running: PutWorld, alice: Any, bob: Any
 
 def test_a_price_from_before_the_expiry_does_not_settle(running: PutWorld, bob: Any) -> None:
     client, expiry = running.base.client, running.put.termsOf(1).expiry
-    client.warp(expiry - client.timestamp - 60)
+    client.warp(expiry - client.timestamp - 1_000)
     running.set_price(1, BOTTOM)
-    client.warp(120)
+    client.warp(1_200)
     with expect_revert("PriceNotUsable", market=1, since=expiry):
         running.put.settle(1, sender=bob.address)
     running.set_price(1, CRASH)
     assert running.put.settle(1, sender=bob.address).one("Settled").toFund == SIZE // 2
 
 
+def test_feeds_that_differ_decide_no_series(running: PutWorld, bob: Any) -> None:
+    """One feed at the bottom: on the first day nothing is settled at its word."""
+    client, expiry = running.base.client, running.put.termsOf(1).expiry
+    expire(running, PRICE)
+    running.feeds[1][0].push(BOTTOM, sender=running.base.owner)
+    with expect_revert("PriceNotUsable", market=1, since=expiry):
+        running.put.settle(1, sender=bob.address)
+    client.warp(expiry + DAY - 1_000 - client.timestamp)
+    running.set_price(1, PRICE)
+    running.feeds[1][0].setMode(1, sender=running.base.owner)
+    client.set_next_timestamp(expiry + DAY - 1)
+    with expect_revert("PriceNotUsable"):
+        running.put.settle(1, sender=bob.address)
+    client.set_next_timestamp(expiry + DAY)
+    event = running.put.settle(1, sender=bob.address).one("Settled")
+    assert event.indexPrice == 60_000 * WAD
+
+
+def test_one_feed_starts_nothing(put: PutWorld, alice: Any, bob: Any) -> None:
+    opened(put, alice.address)
+    put.put.write(1, SIZE, sender=bob.address)
+    put.feeds[1][0].setMode(1, sender=put.base.owner)
+    with expect_revert("PriceNotUsable", market=1, since=0):
+        put.put.activate(1, sender=bob.address)
+
+
+def test_four_series_and_a_feed_that_burns_its_gas_fit(put: PutWorld, alice: Any, bob: Any) -> None:
+    for _ in range(4):
+        series = opened(put, alice.address, size=100)
+        put.put.write(series, 100, sender=bob.address)
+        put.put.activate(series, sender=bob.address)
+    put.set_price(1, BOTTOM)
+    put.feeds[1][0].setMode(BURN_GAS, sender=put.base.owner)
+    receipt = put.base.fund.cover(ACCOUNT, [(1, 399)], 0, sender=alice.address)
+    assert receipt.one("Covered").legs.reinsurance == 399
+    assert not receipt.find("ReinsurerFailed")
+
+
 def test_without_a_price_for_three_days_it_is_worth_nothing(running: PutWorld, bob: Any) -> None:
     client, expiry = running.base.client, running.put.termsOf(1).expiry
-    client.warp(expiry + 3 * DAY - 10 - client.timestamp)
+    client.warp(expiry + 3 * DAY - 1_000 - client.timestamp)
     client.set_next_timestamp(expiry + 3 * DAY - 1)
     with expect_revert("PriceNotUsable", market=1, since=expiry):
         running.put.settle(1, sender=bob.address)
