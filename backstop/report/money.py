@@ -54,7 +54,8 @@ class Income:
         flows = ledger.flows
         paid = {layer: -flows[layer, "deficits"] for layer in ("compartment", "reserve", "stake")}
         rewards = -(flows["compartment", "rewards"] + flows["reserve", "rewards"])
-        income = {layer: flows[layer, "income"] for layer in ("compartment", "reserve", "stake")}
+        layers = ("compartment", "reserve", "stake", "premium")
+        income = {layer: flows[layer, "income"] for layer in layers}
         total = sum(income.values())
         expected = None
         if self.liquidated[0]:
@@ -67,8 +68,9 @@ class Income:
                 "paidByFund": tokens(sum(paid.values())),
                 "paidByLayer": {layer: tokens(value) for layer, value in paid.items()},
                 "keeperRewards": tokens(rewards),
+                "premiums": tokens(-flows["premium", "premiums"]),
             },
-            "result": tokens(total - sum(paid.values()) - rewards),
+            "result": tokens(total - sum(paid.values()) - rewards + flows["premium", "premiums"]),
             "expectedLoss": {
                 "method": "deficits over liquidated notional before the period, times the notional"
                 " liquidated in it; none without such history",
@@ -134,7 +136,7 @@ class Stakers:
         """The section. The return is Modified Dietz: gain over opening stake and weighted flows."""
         tokens, tranche = self.context.tokens, state.tranche
         flows, seconds = ledger.flows, self.context.last.time - self.context.first.time
-        paid = flows["stake", "deficits"] + flows["stake", "series ended"]
+        paid = flows["stake", "deficits"] + flows["stake", "moved"]
         gain = flows["stake", "income"] + paid
         capital = self.opening + (self.weighted // seconds if seconds else 0)
         held = {who: n for who, n in self.shares.items() if who != _ZERO and n > 0}
@@ -181,7 +183,8 @@ class History:
 
     def add(self, block: int, time: int, ledger: FundLedger) -> None:
         """Note the ledger as it is after a block."""
-        layers = (sum(ledger.compartments.values()), ledger.reserve, ledger.stake)
+        compartments = sum(ledger.compartments.values())
+        layers = (compartments, ledger.reserve, ledger.stake)
         if self.points and self.points[-1][0] == block:
             self.points.pop()
         self.points.append((block, time, *layers))

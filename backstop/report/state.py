@@ -49,6 +49,7 @@ class ChainState:
         code: keccak-256 of the runtime code by role, in hex.
         engine_tokens, fund_tokens: what the token contract says they hold, units of the token.
         compartments: layer 1 by market, units; of the margin engine.
+        premium: what the fund has set aside for a reinsurer's premiums, units.
         markets: the engine's MarketState, with its WAD amounts.
         accounts: the engine's AccountState by account, for those that were asked for.
         unreadable: accounts whose state could not be read.
@@ -63,6 +64,7 @@ class ChainState:
     compartments: tuple[int, ...]
     reserve: int
     reserve_target: int
+    premium: int
     events: int
     tranche: TrancheState
     markets: tuple[Any, ...]
@@ -127,6 +129,7 @@ class StateReader:
             ),
             reserve=self.call(s.fund, "reserve"),
             reserve_target=self.call(s.fund, "reserveTarget"),
+            premium=self.call(s.fund, "premium")[0],
             events=self.call(s.fund, "eventCount"),
             tranche=self._tranche(requests),
             markets=tuple(self.call(s.engine, "marketState", n) for n in range(count)),

@@ -22,6 +22,7 @@ _SILENT = {
     "fund": {
         *("ClaimantSet", "ClaimantMarketSet", "StakerShareSet", "ReserveTargetSet"),
         *("RefillTimeSet", "ReserveGapNoted", "CoverFailed", "AuthorityUpdated"),
+        *("ReinsurerSet", "ReinsurerFailed"),
     },
     "tranche": {
         *("RedeemRequest", "OperatorSet", "IncomeAdded", "MaturityHeld", "TermsSet", "Transfer"),
@@ -39,8 +40,9 @@ class FundLedger:
         compartments: layer 1, by claimant and market.
         reserve: layer 2.
         stake: layer 3: active, streaming, leaving, and matured but not claimed.
-        flows: net amount by (layer, kind): layer is compartment, reserve or stake; kind is income,
-            funded, deficits, rewards, released, staked, claimed, series ended.
+        premium: set aside for layer 4's premiums; what a reinsurer pays goes through, not in here.
+        flows: net amount by (layer, kind): layer is compartment, reserve, stake or premium; kind is
+            income, funded, deficits, rewards, released, staked, claimed, premiums, moved.
         market_flows: the compartments' flows by (market, kind), of all claimants.
         unknown: events of the fund or tranche that this ledger does not know, by name.
     """
@@ -48,6 +50,7 @@ class FundLedger:
     compartments: Counter[Compartment] = field(default_factory=Counter)
     reserve: int = 0
     stake: int = 0
+    premium: int = 0
     flows: Counter[tuple[str, str]] = field(default_factory=Counter)
     market_flows: Counter[tuple[int, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
@@ -55,7 +58,7 @@ class FundLedger:
     @property
     def total(self) -> int:
         """All layers together."""
-        return sum(self.compartments.values()) + self.reserve + self.stake
+        return sum(self.compartments.values()) + self.reserve + self.stake + self.premium
 
     def open_period(self) -> None:
         """Start counting flows from here."""
@@ -86,6 +89,10 @@ class FundLedger:
     def _stake(self, kind: str, amount: int) -> None:
         self.stake += amount
         self.flows["stake", kind] += amount
+
+    def _budget(self, kind: str, amount: int) -> None:
+        self.premium += amount
+        self.flows["premium", kind] += amount
 
     def _fund_IncomeReceived(self, event: StoredEvent) -> None:
         self._compartment(event, "income", event["toCompartment"])
@@ -119,6 +126,20 @@ class FundLedger:
         self._compartment(event, "rewards", -own)
         self._reserve("rewards", own - event["assets"])
 
+    def _fund_PremiumIncome(self, event: StoredEvent) -> None:
+        self._budget("income", event["assets"])
+
+    def _fund_PremiumFunded(self, event: StoredEvent) -> None:
+        self._budget("funded", event["assets"])
+
+    def _fund_PremiumPaid(self, event: StoredEvent) -> None:
+        self._budget("premiums", -event["assets"])
+
+    def _fund_PremiumTermsSet(self, event: StoredEvent) -> None:
+        """What is above a lower cap goes to the reserve."""
+        self._budget("moved", -event["toReserve"])
+        self._reserve("moved", event["toReserve"])
+
     def _tranche_Deposit(self, event: StoredEvent) -> None:
         self._stake("staked", event["assets"])
 
@@ -126,5 +147,5 @@ class FundLedger:
         self._stake("claimed", -event["assets"])
 
     def _tranche_SeriesEnded(self, event: StoredEvent) -> None:
-        self._stake("series ended", -event["rest"])
-        self._reserve("series ended", event["rest"])
+        self._stake("moved", -event["rest"])
+        self._reserve("moved", event["rest"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from backstop.harness.abi import Abi
+from backstop.harness.abi import Abi, signature_of
 
 VERSION = 1
 """Of the layout; a file of another version is made anew."""
@@ -61,19 +61,29 @@ def views(abis: Mapping[str, Abi]) -> dict[str, str]:
     """A statement for the view of every event in these ABIs, by the view's name.
 
     Amounts are exact decimal text (WAD or token units, as the event has them), small numbers
-    integers, addresses and bytes hex text, arrays JSON. Structs are flattened: `legs_reserve`.
+    integers, addresses and bytes hex text, arrays JSON. Structs are flattened: `legs_reserve`. Where
+    two contracts have different events of one name, the second's view is `<contract>_<event>`.
     """
-    made: dict[str, str] = {}
-    for abi in abis.values():
+    owners: dict[tuple[str, str], list[str]] = {}
+    items: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for role, abi in abis.items():
         for item in abi:
-            if item.get("type") != "event":
-                continue
-            columns = "".join(f", {column}" for column in _columns(list(item["inputs"])))
-            name = _snake(str(item["name"]))
-            made.setdefault(
-                name,
-                f'CREATE VIEW "{name}" AS SELECT block, log_index, time, tx, contract{columns}'
-                " FROM events JOIN blocks ON blocks.number = events.block"
-                f" WHERE name = '{item['name']}'",
-            )
+            if item.get("type") == "event":
+                key = (_snake(str(item["name"])), signature_of(item))
+                owners.setdefault(key, []).append(role)
+                items[key] = item
+    made: dict[str, str] = {}
+    for (name, signature), roles in owners.items():
+        view = f"{roles[0]}_{name}" if name in made else name
+        made[view] = _view(view, roles, items[name, signature])
     return made
+
+
+def _view(view: str, roles: Sequence[str], item: Mapping[str, Any]) -> str:
+    columns = "".join(f", {column}" for column in _columns(list(item["inputs"])))
+    listed = ", ".join(f"'{role}'" for role in roles)
+    return (
+        f'CREATE VIEW "{view}" AS SELECT block, log_index, time, tx, contract{columns}'
+        " FROM events JOIN blocks ON blocks.number = events.block"
+        f" WHERE name = '{item['name']}' AND contract IN ({listed})"
+    )

@@ -23,6 +23,7 @@ from backstop.store import (
 )
 from backstop.store.decode import UNKNOWN
 from backstop.store.export import export
+from backstop.store.schema import views
 from backstop.store.source import Range
 from backstop.store.store import rows_of
 from backstop.store.sync import sync
@@ -132,6 +133,16 @@ def test_structs_are_objects_and_columns(store):
     assert event["account"] == "0xab" + "00" * 31
     row = store.db.execute("SELECT event_id, claimed, legs_reserve FROM covered").fetchone()
     assert row == (5, "77", str(event["legs"]["reserve"]))
+
+
+def test_events_of_one_name_have_views_of_their_own(store):
+    def event(kind):
+        item = {"name": "amount", "type": kind, "indexed": False}
+        return [{"type": "event", "name": "Moved", "inputs": [item]}]
+
+    made = views({"engine": event("uint256"), "fund": event("uint256"), "put": event("address")})
+    assert set(made) == {"moved", "put_moved"}
+    assert "IN ('engine', 'fund')" in made["moved"] and "IN ('put')" in made["put_moved"]
 
 
 def test_unknown_topics_are_kept_raw(store):
