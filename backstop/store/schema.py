@@ -61,8 +61,8 @@ def views(abis: Mapping[str, Abi]) -> dict[str, str]:
     """A statement for the view of every event in these ABIs, by the view's name.
 
     Amounts are exact decimal text (WAD or token units, as the event has them), small numbers
-    integers, addresses and bytes hex text, arrays JSON. Structs are flattened: `legs_reserve`. Where
-    two contracts have different events of one name, the second's view is `<contract>_<event>`.
+    integers, addresses and bytes hex text, arrays JSON. Structs are flattened: `legs_reserve`.
+    Where two contracts have different events of one name, the second's is `<contract>_<event>`.
     """
     owners: dict[tuple[str, str], list[str]] = {}
     items: dict[tuple[str, str], Mapping[str, Any]] = {}

@@ -45,6 +45,16 @@ def move(system: System, price: str, seconds: int = 120) -> None:
     system.engine.poke.send(0, sender=admin)
 
 
+def govern(system: System, function: str, *arguments: Any) -> None:
+    """A change of the fund that waits for its delay."""
+    admin, target = system.record.deployer, system.fund.address
+    data = system.fund[function].encode(*arguments)
+    delay = system.authority.getAccess(3, admin)[1]
+    system.authority.schedule.send(target, data, 0, sender=admin)
+    system.client.warp(delay)
+    system.authority.execute.send(target, data, sender=admin)
+
+
 def play(system: System) -> int:
     """Three traders against one; the fall ruins two of them; returns the block before it."""
     admin = system.record.deployer
@@ -55,6 +65,11 @@ def play(system: System) -> int:
     keeper, staker = Keeper(system, private_key(5)), users[4]
     system.token.approve.send(system.tranche.address, STAKE, sender=staker.address)
     system.tranche.deposit.send(STAKE, staker.address, sender=staker.address)
+    govern(system, "setPremiumTerms", 100_000, 5_000 * 10**6)
+    system.token.approve.send(system.fund.address, 10**10, sender=staker.address)
+    system.fund.fundPremium.send(4_000 * 10**6, sender=staker.address)
+    govern(system, "setPremiumTerms", 100_000, 3_500 * 10**6)
+    system.set_price(0, Decimal(60_000), admin)
     short.deposit(Decimal(500_000))
     staker.deposit(Decimal(200_000))
     for trader, (collateral, size) in zip(
@@ -105,6 +120,8 @@ def test_everything_adds_up(crash: Crash) -> None:
     held = Decimal(crash.system.token.balanceOf(crash.system.fund.address)) / 10**6
     assert Decimal(sheet["claims"]) == Decimal(sheet["tokensHeld"]) == held > 0
     assert sum(Decimal(row["byEvents"]) for row in sheet["rows"]) == held
+    rows = {row["layer"]: row["byViews"] for row in sheet["rows"]}
+    assert rows["4 budget for reinsurance premiums"] == "3500"
 
 
 def test_every_receipt_is_there_and_sums_to_its_deficit(crash: Crash) -> None:
