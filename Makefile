@@ -16,7 +16,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-store bench-monitor clean distclean
+.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-simulation bench-store bench-monitor clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-store: compile ## events a second of the event store
 
 bench-monitor: compile ## the live page: first chart, update, memory: make bench-monitor ARGS="--minutes 20"
 	@python benchmarks/monitor/run.py $(ARGS)
+
+bench-simulation: setup ## time and memory of the cascade simulator (ARGS=--quick: a minute)
+	@python benchmarks/simulation/bench_simulation.py $(ARGS)
 
 lock: setup ## make the lock files anew
 	@sh tools/lock.sh $(ARGS)

@@ -362,13 +362,22 @@ def test_takers_of_the_contracts_bear_charges_like_everybody() -> None:
 
 
 def test_a_charge_is_felt_at_once_by_the_contracts_and_next_minute_by_the_simulation() -> None:
-    """A short just above maintenance that a charge pushes below: one minute apart."""
+    """A long of 50 leaves 100 USD to the shorts, 2 a unit. One short of 10, long 20 elsewhere, had
+
+    160 USD of the 141 it needs; with 140 left, its liquidation is a matter of the same block there
+    and of the next minute here.
+    """
     openings = [Opening(0, 0, 1, 40_000_000), Opening(0, 0, 2, 10_000_000)]
-    twin = TwinRun(Platform(), [300, 9_000, 60], openings)
+    openings.append(Opening(1, 2, 1, 20_000_000))
+    twin = TwinRun(Platform((100.0, 100.0)), [300, 9_000, 180], openings)
     run = ReferenceSimulation(twin.book(), twin.params())
-    twin.minute([92.0])  # the long owes 100: 2 USD a unit
-    run.minute(0, [math.log(0.92)], None)
-    assert twin.equity(2) == pytest.approx(60 + 80 - 20.0, abs=1e-6)
-    run.minute(1, [math.log(0.995)], None)
-    twin.minute([99.5])
-    assert hits(run.result()) == sorted(twin.hits) == [(0, 0), (1, 2)]
+    prices = [92.0, 95.0]
+    twin.minute(prices)
+    for t in range(2):
+        run.minute(t, np.log(np.array(prices) / 100.0).tolist(), None)
+    assert twin.hits == [(0, 0)]
+    assert hits(run.result()) == [(0, 0), (1, 2)]
+    equity, _, maintenance = twin.world.engine.health(twin.accounts[2])
+    assert (equity * 1e-18, maintenance * 1e-18) == pytest.approx((140.0, 141.0))
+    twin.world.flag(twin.accounts[2])  # refused unless it may be liquidated
+    assert twin.world.engine.account_state(twin.accounts[2]).flagged_at == twin.world.now
