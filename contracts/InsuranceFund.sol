@@ -12,7 +12,7 @@ import {Guarded} from "./Guarded.sol";
 /// @title The insurance fund
 /// @notice Layers of capital that pay bankrupt accounts' deficits by rule; `docs/fund.md` explains it with numbers.
 /// The rules live in `contracts/fund/`, one concern a file:
-/// FundStorage (ledger and token), DrawLimits, Claimants, Reserve (layer 2), Staking (between here and layer 3, which is
+/// FundStorage (ledger and token), DrawLimits, Claimants, Reserve (layer 2), Backing (the second slice), Surplus (solvency ratio, what may leave), Staking (between here and layer 3, which is
 /// `StakedTranche`), Compartments (layer 1), Waterfall (cover).
 contract InsuranceFund is Waterfall {
     /// @param authority AccessManager that says who may call the restricted functions, and after which delay

@@ -54,7 +54,7 @@ contract RiskOracle is IRiskOracle, AccessManaged {
     function post(uint256 target_, bytes32 dataHash, bytes32 codeHash, Contribution[] calldata contributions) external {
         if (!_isReporter(msg.sender)) revert NotReporter(msg.sender);
         if (target_ < MIN_TARGET) revert TargetTooSmall(target_, MIN_TARGET);
-        if (contributions.length > MAX_MARKETS) revert TooManyMarkets();
+        if (contributions.length > MAX_MARKETS) revert ReportTooLong(contributions.length, MAX_MARKETS);
         // what was allowed until now is moved by the old wish
         poke();
         uint64 time = uint64(block.timestamp);

@@ -17,6 +17,7 @@ interface IInsuranceFund {
         uint256 compartment;
         uint256 reserve;
         uint256 staked;
+        uint256 backing;
         uint256 reinsurance;
     }
 
@@ -47,7 +48,13 @@ interface IInsuranceFund {
     event StakerShareSet(uint256 ppm);
     event CompartmentFunded(address indexed claimant, uint256 indexed market, address indexed from, uint256 assets);
     event ReserveFunded(address indexed from, uint256 assets);
-    event ReserveReleased(address indexed to, uint256 assets);
+    /// @notice Surplus left the reserve: `toStakers` of `assets` as income of the stake, the rest to `to`.
+    event ReserveReleased(address indexed to, uint256 assets, uint256 toStakers);
+    event BackingFunded(address indexed from, uint256 assets);
+    event BackingReleased(address indexed to, uint256 assets);
+    event RiskOracleSet(address indexed riskOracle);
+    /// @notice Capital over target as seen now, and the lagged ratio that terms follow; WAD.
+    event SolvencyNoted(uint256 ratio, uint256 laggedRatio, uint256 surplusSince);
     event ReserveTargetSet(uint256 target);
     event RefillTimeSet(uint256 time);
     /// @notice The reserve was noted below its target, or no longer below it.
@@ -94,6 +101,9 @@ interface IInsuranceFund {
     /// @notice The asset delivered something else than what was asked (fee on transfer, rebasing).
     error WrongAmountReceived(uint256 expected, uint256 received);
     error ReserveTooSmall(uint256 requested, uint256 available);
+    error BackingTooSmall(uint256 requested, uint256 available);
+    /// @notice A shortfall is known and not dealt with: nothing leaves meanwhile.
+    error ShortfallOpen();
     error AboveCompartmentCap(uint256 requested, uint256 room);
     error AboveMaximum(uint256 value, uint256 maximum);
     error InvalidLimits(string field);
@@ -121,6 +131,13 @@ interface IInsuranceFund {
 
     /// @notice Anybody may strengthen the operator's reserve (layer 2).
     function fundReserve(uint256 assets) external;
+
+    /// @notice Anybody may strengthen the operator's second slice, which pays after the stakers. It may be empty.
+    function fundBacking(uint256 assets) external;
+
+    /// @notice Anybody may take the measure of the fund: the lagged ratio moves on, and the surplus clock starts or stops.
+    /// @return laggedRatio WAD
+    function noteSolvency() external returns (uint256 laggedRatio);
 
     /// @notice Anybody may add to the stakers' income; it reaches them over the following days.
     function fundStakers(uint256 assets) external;
@@ -168,8 +185,15 @@ interface IInsuranceFund {
     /// @notice Same, but every field must be as tight as before or tighter.
     function tightenClaimantMarket(address claimant, uint256 market, MarketLimits calldata limits) external;
 
-    /// @notice Pays out what the reserve holds above its target.
+    /// @notice Pays surplus out of the reserve: only what is above the reserve's own target and inside `surplus`. The
+    /// stakers get their share of it as income.
     function releaseReserve(address to, uint256 assets) external;
+
+    /// @notice Pays the operator's second slice out, unless a shortfall is open.
+    function releaseBacking(address to, uint256 assets) external;
+
+    /// @notice Says who knows the capital target (`IRiskOracle`); zero: nobody, the ratio is 0 and nothing is surplus.
+    function setRiskOracle(address riskOracle) external;
 
     /// @notice Says what the operator's reserve is meant to hold.
     function setReserveTarget(uint256 target) external;
@@ -197,6 +221,20 @@ interface IInsuranceFund {
     /// @notice What the operator owes its reserve, since when that is noted, and until when it has to be paid; both times
     /// are 0 while no gap is noted.
     function reserveGap() external view returns (uint256 gap, uint256 since, uint256 due);
+
+    /// @notice The operator's second slice, between layers 3 and 4.
+    function backing() external view returns (uint256 assets);
+
+    /// @notice Capital, target, their ratio now and the lagged ratio that terms follow (both WAD, at most 10).
+    function solvency() external view returns (uint256 capital, uint256 target, uint256 ratio, uint256 lagged);
+
+    /// @notice The lagged ratio alone, WAD.
+    function laggedRatio() external view returns (uint256);
+
+    /// @notice What may leave the reserve now, and since when the fund is seen above its surplus ratio (0: it is not).
+    function surplus() external view returns (uint256 assets, uint256 since);
+
+    function riskOracle() external view returns (address);
 
     /// @notice Layer 3, a contract of its own.
     function stakedTranche() external view returns (address);

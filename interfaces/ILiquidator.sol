@@ -17,6 +17,7 @@ interface ILiquidator {
         uint256 compartment;
         uint256 reserve;
         uint256 staked;
+        uint256 backing;
         uint256 reinsurance;
         uint256 sideCharged;
         uint256 recorded;

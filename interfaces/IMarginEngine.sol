@@ -59,14 +59,14 @@ interface IMarginEngine is IMarginEngineTypes {
     /// @notice Asks the fund for the account's deficit and credits what it pays; the reward goes to `keeper`.
     /// @param deficits WAD, one a market
     /// @return eventId the fund's event number, 0 if it was not asked or did not answer
-    /// @return paid WAD, one a market and layer (compartment, reserve, staked, reinsurance)
+    /// @return paid WAD, one a market and layer (compartment, reserve, staked, backing, reinsurance)
     function coverFromFund(
         bytes32 account,
         bytes32 keeper,
         uint256[] calldata markets,
         uint256[] calldata deficits,
         uint256 rewardAssets
-    ) external returns (uint256 eventId, uint256[4][] memory paid);
+    ) external returns (uint256 eventId, uint256[5][] memory paid);
 
     /// @notice Credits `amount` to a bankrupt, flat account: `charged` was taken from a side, the rest is recorded.
     function settleDeficit(bytes32 account, uint256 market, uint256 charged, uint256 recorded) external;
@@ -124,6 +124,15 @@ interface IMarginEngine is IMarginEngineTypes {
 
     /// @notice Replaces a market's parameters. Role: risk admin (delayed).
     function setMarket(uint256 market, MarketParameters calldata p, LiquidationParameters calldata l) external;
+
+    /// @notice Lets a market's surcharge, fund share and initial margin follow the fund's lagged solvency ratio. The values
+    /// in force when it is first called are the base; `setMarket` and `tightenMarket` end it. Role: risk admin (delayed).
+    function setCoverTerms(uint256 market, uint256 capPpm, uint256 floorPpm, uint256 marginRisePpm) external;
+
+    /// @notice Brings a market's terms up to the fund's lagged solvency ratio. Anybody.
+    function followFund(uint256 market) external;
+
+    function coverBase(uint256 market) external view returns (CoverBase memory);
 
     /// @notice Raises the initial margin, narrows the band, lengthens the profit lock: at once. What would make healthy
     /// accounts liquidatable (maintenance margin, cap, slope) is not among it: that is `setMarket`. Role: guardian.

@@ -69,6 +69,22 @@ interface IMarginEngineTypes {
         uint24 closeRewardCap;
     }
 
+    /// @notice What a market's terms are where the fund is worth exactly its target, and how they follow it; 1e-6.
+    /// @param surchargePpm liquidation surcharge, of notional
+    /// @param fundSharePpm fund's share of trading fees; it only rises
+    /// @param initialMarginPpm initial margin, of notional; it only rises
+    /// @param capPpm largest multiple of the surcharge, at half the target and below; 0: the terms do not follow
+    /// @param floorPpm smallest multiple, at 1.2 targets and above
+    /// @param marginRisePpm rise of the initial margin when the fund is empty, of its base
+    struct CoverBase {
+        uint24 surchargePpm;
+        uint24 fundSharePpm;
+        uint24 initialMarginPpm;
+        uint32 capPpm;
+        uint24 floorPpm;
+        uint24 marginRisePpm;
+    }
+
     /// @notice A trade between two accounts, agreed on outside.
     /// @param market market number
     /// @param makerIsBuyer the maker's order bought
@@ -181,6 +197,11 @@ interface IMarginEngineTypes {
     event TreasuryPaid(uint256 indexed market, address indexed to, uint256 assets);
     event SideEnded(uint256 indexed market, bool indexed longs, uint256 epoch);
     event MarketListed(uint256 indexed market, MarketParameters parameters, LiquidationParameters liquidation);
+    event CoverTermsSet(uint256 indexed market, CoverBase base);
+    /// @notice The terms in force at this lagged solvency ratio (WAD); fractions 1e-6.
+    event FundFollowed(
+        uint256 indexed market, uint256 ratio, uint256 surchargePpm, uint256 fundSharePpm, uint256 initialMarginPpm
+    );
     event MarketParametersSet(uint256 indexed market, MarketParameters parameters, LiquidationParameters liquidation);
     event RiskPaused(uint256 indexed market, bool paused);
 
@@ -196,6 +217,7 @@ interface IMarginEngineTypes {
     error UnknownMarket(uint256 market);
     error InvalidParameter(uint256 market, string field);
     error NotTighter(uint256 market, string field);
+    error NoCoverTerms(uint256 market);
     /// @notice The largest loss between two looks at an account is above the maintenance margin; see DESIGN 2.3.
     error EnvelopeViolated(uint256 market, uint256 neededPpm, uint256 maintenanceMarginPpm);
     error RiskIsPaused(uint256 market);

@@ -48,7 +48,7 @@ interface IRiskOracle {
 
     error NotReporter(address caller);
     error TooManyReporters();
-    error TooManyMarkets();
+    error ReportTooLong(uint256 markets, uint256 maximum);
     error TargetTooSmall(uint256 target, uint256 minimum);
     error AboveMaximum(uint256 value, uint256 maximum);
     error InvalidRules(string field);

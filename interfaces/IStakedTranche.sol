@@ -84,6 +84,9 @@ interface IStakedTranche {
     /// @notice Everything a loss can take now: active stake and open buckets.
     function slashable() external view returns (uint256 assets);
 
+    /// @notice Whether a known shortfall keeps exits from maturing.
+    function isHeld() external view returns (bool);
+
     /// @notice Active stake, streamed income included; open buckets are not part of it.
     function totalAssets() external view returns (uint256 assets);
 

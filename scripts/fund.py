@@ -16,7 +16,7 @@ def cli(as_json: bool) -> None:
     Example:
       ape run fund
     """
-    from backstop.chain.format import amount, duration, percent, table
+    from backstop.chain.format import amount, duration, percent, table, time
     from backstop.chain.views import FundView
 
     system = open_system()
@@ -38,14 +38,24 @@ def cli(as_json: bool) -> None:
     text = [
         f"capital {amount(sheet.total)} {symbol} after {sheet.events} events;"
         f" tokens held {amount(sheet.tokens_held)}",
+        f"target {amount(sheet.target)}: solvency ratio {sheet.solvency:.3f}, lagged"
+        f" {sheet.lagged_solvency:.3f}; surplus that may leave {amount(sheet.surplus)}"
+        if sheet.target
+        else "no target: nobody says what the fund should hold",
         "",
         table(header, rows),
         "",
         f"layer 2  operator's reserve {amount(sheet.reserve)}, target"
         f" {amount(sheet.reserve_target)} ({amount(gap)} missing)",
-        f"layer 3  stake {amount(sheet.staked)}, at most {amount(sheet.stake_cap)}; leaving, still"
+        f"layer 3  stake {amount(sheet.staked)} (series {sheet.series}), at most"
+        f" {amount(sheet.stake_cap)}; leaving, still"
         f" bearing losses {amount(sheet.slashable - sheet.staked)}; share of income"
         f" {percent(sheet.staker_share_ppm)}",
+        *(
+            f"         bucket {b.request}: {amount(b.assets)}, matures {time(b.maturity)}"
+            for b in sheet.buckets
+        ),
+        f"         then the operator's second slice {amount(sheet.backing)}",
         f"layer 6  recorded deficit {amount(sheet.recorded_deficit)}",
         f"limits   {amount(sheet.per_claim)} an event, {amount(sheet.per_window)} in"
         f" {duration(sheet.window)} ({amount(sheet.window_room)} left)",

@@ -113,6 +113,7 @@ def _text(system: System, victim: bytes, result: Any) -> str:
         "compartment": result.compartment,
         "reserve": result.reserve,
         "staked": result.staked,
+        "backing": result.backing,
         "reinsurance": result.reinsurance,
         "opposite side": result.side_charged,
         "recorded": result.recorded,

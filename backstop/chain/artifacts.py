@@ -74,10 +74,10 @@ def compiled_project(project: Any) -> ArtifactSource:
 
 
 def engine_abi(artifacts: ArtifactSource) -> list[dict[str, Any]]:
-    """The margin engine's whole ABI: its two halves answer at one address."""
+    """The margin engine's whole ABI: its parts answer at one address."""
     merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for half in ("MarginEngine", "MarginEngineBackOffice"):
-        for item in abi_of(artifacts(half)):
+    for part in ("MarginEngine", "MarginEngineBackOffice", "MarginEngineGovernance"):
+        for item in abi_of(artifacts(part)):
             if item.get("type") in ("function", "event", "error"):
                 merged.setdefault((item["type"], signature_of(item)), item)
     return list(merged.values())

@@ -84,6 +84,7 @@ class CloseOutResult(Sent):
     compartment: Decimal
     reserve: Decimal
     staked: Decimal
+    backing: Decimal
     reinsurance: Decimal
     side_charged: Decimal
     recorded: Decimal
@@ -354,7 +355,7 @@ class Keeper(_User):
         )
         found = receipt.find("ShortfallResolved", self.system.liquidator.address)
         if not found:
-            zero = (Decimal(0),) * 7
+            zero = (Decimal(0),) * 8
             return CloseOutResult(receipt.transaction, receipt.gas_used, False, 0, *zero)
         r = found[0].receipt
         return CloseOutResult(
@@ -366,6 +367,7 @@ class Keeper(_User):
             from_wad(r.compartment),
             from_wad(r.reserve),
             from_wad(r.staked),
+            from_wad(r.backing),
             from_wad(r.reinsurance),
             from_wad(r.sideCharged),
             from_wad(r.recorded),

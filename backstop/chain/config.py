@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -38,6 +38,7 @@ DEPLOYER: Final = "deployer"
 """Stands for the deploying account where a role's account is asked for."""
 
 MAX_MARKETS: Final = 64
+MAX_REPORTERS: Final = 9
 MAX_PRICE: Final = 10**25
 _MAX_GRACE: Final = 3600
 _MANTISSA_LIMIT: Final = 1 << 35
@@ -162,6 +163,7 @@ class MarketConfig:
     parameters: MarketParameters
     liquidation: LiquidationParameters
     fund: MarketFundConfig
+    cover: CoverTermsConfig | None
     feeds: FeedsConfig
 
 
@@ -193,16 +195,52 @@ class ReinsuranceConfig:
 
 
 @dataclass(frozen=True)
+class TargetConfig:
+    """The risk oracle: first target in whole tokens, who reports, and how the target moves."""
+
+    initial: Decimal
+    reporters: tuple[str, ...]
+    quorum: int
+    max_age: int
+    per_day_bps: int
+    per_update_bps: int
+    floor_bps: int
+    fallback_ppm: int
+
+    @property
+    def rules(self) -> tuple[int, ...]:
+        """As `IRiskOracle.Rules`."""
+        return (
+            *(self.quorum, self.max_age, self.per_day_bps, self.per_update_bps),
+            *(self.floor_bps, self.fallback_ppm),
+        )
+
+
+@dataclass(frozen=True)
+class CoverTermsConfig:
+    """How a market's terms follow the fund's solvency ratio, 1e-6 of their base."""
+
+    cap_ppm: int
+    floor_ppm: int
+    margin_rise_ppm: int
+
+
+@dataclass(frozen=True)
 class FundConfig:
     """The insurance fund, whole tokens. Without `staking` nothing can be staked, without
     `reinsurance` there is no layer 4.
+
+    Without `target` nobody knows what the fund should hold: there is no surplus and no solvency
+    ratio, and no market's terms can follow it.
     """
 
     reserve_target: Decimal
     initial_reserve: Decimal
+    initial_backing: Decimal
     engine: ClaimantConfig
     staking: StakingConfig | None
     reinsurance: ReinsuranceConfig | None = None
+    target: TargetConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -525,6 +563,7 @@ def _fund(node: Node, token: TokenConfig) -> FundConfig:
     result = FundConfig(
         reserve_target=_tokens(node, "reserve_target", token, 112),
         initial_reserve=_tokens(node, "initial_reserve", token, 112, optional=True),
+        initial_backing=_tokens(node, "initial_backing", token, 112, optional=True),
         engine=ClaimantConfig(
             per_claim=_tokens(claimant, "per_claim", token, 112),
             per_window=_tokens(claimant, "per_window", token, 104),
@@ -534,6 +573,7 @@ def _fund(node: Node, token: TokenConfig) -> FundConfig:
         reinsurance=(
             _reinsurance(node.child("reinsurance"), token) if "reinsurance" in node else None
         ),
+        target=_target(node.child("target"), token) if "target" in node else None,
     )
     claimant.done()
     node.done()
@@ -558,6 +598,43 @@ def _reinsurance(node: Node, token: TokenConfig) -> ReinsuranceConfig:
     )
     if result.initial_premium > result.premium_cap:
         node.fail("initial_premium", f"{result.initial_premium}", "at most premium_cap")
+    node.done()
+    return result
+
+
+def _target(node: Node, token: TokenConfig) -> TargetConfig:
+    reporters = node.raw("reporters", "a list of addresses")
+    if not isinstance(reporters, list) or not 1 <= len(reporters) <= MAX_REPORTERS:
+        node.fail("reporters", reporters, f"1 to {MAX_REPORTERS} addresses, or `deployer`")
+    listed = Node(node.file, node.where("reporters"), {str(i): r for i, r in enumerate(reporters)})
+    accounts = tuple(
+        DEPLOYER if text == DEPLOYER else listed.address(str(i)) for i, text in enumerate(reporters)
+    )
+    if len(set(accounts)) != len(accounts):
+        node.fail("reporters", ", ".join(accounts), "every reporter once")
+    per_day = node.fraction("per_day", 4, low="0.01%", high="100%", bits=16)
+    result = TargetConfig(
+        initial=_tokens(node, "initial", token, 112),
+        reporters=accounts,
+        quorum=node.integer("quorum", 0, low=1, high=len(accounts), what="number of reporters"),
+        max_age=node.seconds("max_age", low=1, high=2**32 - 1),
+        per_day_bps=per_day,
+        per_update_bps=node.fraction("per_update", 4, low="0.01%", high="100%", bits=16),
+        floor_bps=node.fraction("floor", 4, high="100%", bits=16),
+        fallback_ppm=node.fraction("fallback", 6, high="100%", bits=24),
+    )
+    if result.per_update_bps > per_day:
+        node.fail("per_update", node.text("per_update"), "at most fund.target.per_day")
+    node.done()
+    return result
+
+
+def _cover(node: Node) -> CoverTermsConfig:
+    result = CoverTermsConfig(
+        cap_ppm=node.fraction("surcharge_cap", 6, low="100%", high="100000%", bits=32),
+        floor_ppm=node.fraction("surcharge_floor", 6, high="100%", bits=24),
+        margin_rise_ppm=node.fraction("margin_rise", 6, high="1000%", bits=24),
+    )
     node.done()
     return result
 
@@ -587,6 +664,13 @@ def _markets(root: Node, token: TokenConfig) -> tuple[MarketConfig, ...]:
         market = _market(node, token)
         if any(market.name == other.name for other in markets):
             node.fail("name", market.name, "a name that no other market has")
+        if market.cover is not None and "target" not in (fund := root.child("fund")):
+            fund.fail(
+                "target",
+                None,
+                f"the risk oracle: {node.path}.cover follows the solvency ratio",
+                f"add fund.target, or remove {node.path}.cover",
+            )
         markets.append(market)
     return tuple(markets)
 
@@ -607,10 +691,15 @@ def _market(node: Node, token: TokenConfig) -> MarketConfig:
         fund.fail("initial", f"{share.initial}", f"at most compartment_cap {share.compartment_cap}")
     fund.done()
     feeds = _feeds(node.child("feeds"))
+    cover = _cover(node.child("cover")) if "cover" in node else None
     node.done()
-    _check_envelope(node, parameters, liquidation)
+    dearest = liquidation
+    if cover is not None:
+        surcharge = -(-liquidation.surcharge_ppm * cover.cap_ppm // PPM)
+        dearest = replace(liquidation, surcharge_ppm=surcharge)
+    _check_envelope(node, parameters, dearest)
     _check_reward(node, parameters, liquidation)
-    return MarketConfig(name, parameters, liquidation, share, feeds)
+    return MarketConfig(name, parameters, liquidation, share, cover, feeds)
 
 
 def _market_parameters(node: Node) -> MarketParameters:

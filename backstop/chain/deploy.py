@@ -52,7 +52,7 @@ ROLE_IDS: Final[Mapping[str, int]] = {
 
 PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "engine": {
-        "risk_admin": ("listMarket", "setMarket", "resumeRisk"),
+        "risk_admin": ("listMarket", "setMarket", "setCoverTerms", "resumeRisk"),
         "treasurer": ("payTreasury",),
         "guardian": ("tightenMarket", "pauseRisk"),
     },
@@ -61,12 +61,14 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "fund_admin": (
             *("setClaimant", "setClaimantMarket", "setReserveTarget", "setRefillTime"),
             *("setStakerShare", "setReinsurer", "setPremiumTerms"),
+            *("setStakerShare", "setRiskOracle"),
         ),
-        "treasurer": ("releaseReserve",),
+        "treasurer": ("releaseReserve", "releaseBacking"),
         "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
     },
     "tranche": {"fund_admin": ("setTerms",)},
     "crash_put": {"fund_admin": ("open",)},
+    "risk_oracle": {"fund_admin": ("setReporter", "setRules", "setExposureSource")},
 }
 """Which role may call which restricted function, contract by contract. What is not here stays with
 the admin, and a test makes sure that nothing does."""
@@ -75,6 +77,7 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "authority": "Authority",
     "oracle": "PriceOracle",
     "lock": "SharedLock",
+    "governance": "MarginEngineGovernance",
     "back_office": "MarginEngineBackOffice",
     "engine": "MarginEngine",
     "fund": "InsuranceFund",
@@ -83,9 +86,14 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "liquidator": "Liquidator",
     "lens": "Lens",
     "crash_put": "CrashPut",
+    "risk_oracle": "RiskOracle",
+    "exposure": "EngineExposure",
 }
 """Artifact of each contract of ours; the token has its own. A deployment has the crash put only if
 its parameters name it."""
+
+ENGINE_PARTS: Final = ("governance", "back_office")
+"""Parts of the engine that are reached through it and closed to direct calls."""
 
 _TOKEN_ABI: Final = [
     {
@@ -212,8 +220,13 @@ class System:
 
     @cached_property
     def back_office(self) -> Contract:
-        """The engine's second half, called directly: nothing is there."""
+        """The engine's second part, called directly: nothing is there."""
         return self._bind("back_office")
+
+    @cached_property
+    def governance(self) -> Contract:
+        """The engine's third part, called directly: nothing is there."""
+        return self._bind("governance")
 
     @cached_property
     def fund(self) -> Contract:
@@ -234,6 +247,16 @@ class System:
                 " (docs/parameters.md) and deploy again"
             )
         return self._bind("crash_put")
+
+    @cached_property
+    def risk_oracle(self) -> Contract:
+        """The RiskOracle: what the fund should hold."""
+        return self._bind("risk_oracle")
+
+    @cached_property
+    def exposure(self) -> Contract:
+        """Open interest for the risk oracle's fallback."""
+        return self._bind("exposure")
 
     @cached_property
     def settlement(self) -> Contract:
@@ -370,11 +393,11 @@ class _Builder:
         return DeployedFeed(str(feed.address), feed.decimals, False)
 
     def core(self) -> None:
-        """The contracts that know each other, in six transactions without a gap."""
+        """The contracts that know each other, in eight transactions without a gap."""
         authority, token = self.contracts["authority"].address, self.contracts["token"].address
         first = self.nonce() + 1
         engine, fund, settlement, liquidator = (
-            created_address(self.address, first + place) for place in range(1, 5)
+            created_address(self.address, first + place) for place in range(2, 6)
         )
         tranche = created_address(fund, 1)  # the fund deploys it, before anything else
         lock = self.add("lock", [engine, settlement, liquidator, fund, tranche]).address
@@ -387,9 +410,8 @@ class _Builder:
             "liquidator": liquidator,
             "lock": lock,
         }
-        back_office = self.add(
-            "back_office", wiring, expected=created_address(self.address, first)
-        ).address
+        governance = self.add("governance", wiring).address
+        back_office = self.add("back_office", wiring, governance).address
         self.add("engine", wiring, back_office, expected=engine)
         self.add("fund", token, lock, authority, expected=fund)
         if self.contracts["fund"].stakedTranche() != tranche:
@@ -484,7 +506,8 @@ class _Builder:
             self.units(market.fund.initial, decimals, f"{market.name}.initial")
             for market in self.parameters.markets
         ]
-        total = reserve + premium + sum(parts)
+        backing = self.units(self.parameters.fund.initial_backing, decimals, "fund.initial_backing")
+        total = reserve + backing + premium + sum(parts)
         if not total:
             return
         token = self.contracts["token"]
@@ -501,24 +524,49 @@ class _Builder:
             self.send("fund", "fundReserve", reserve)
         if premium:
             self.send("fund", "fundPremium", premium)
+        if backing:
+            self.send("fund", "fundBacking", backing)
         for number, part in enumerate(parts):
             if part:
                 self.send("fund", "fundCompartment", engine, number, part)
 
+    def target(self, decimals: int) -> None:
+        """What the fund should hold, and the terms that follow how well it does."""
+        config = self.parameters.fund.target
+        if config is None:
+            return
+        initial = self.units(config.initial, decimals, "fund.target.initial")
+        oracle = self.add(
+            "risk_oracle", self.contracts["authority"].address, initial, config.rules
+        ).address
+        exposure = self.add("exposure", self.contracts["engine"].address).address
+        self.send("risk_oracle", "setExposureSource", exposure)
+        for reporter in config.reporters:
+            address = self.address if reporter == DEPLOYER else checksum(reporter)
+            self.send("risk_oracle", "setReporter", address, True)
+        self.send("fund", "setRiskOracle", oracle)
+        for number, market in enumerate(self.parameters.markets):
+            if (terms := market.cover) is not None:
+                shape = (terms.cap_ppm, terms.floor_ppm, terms.margin_rise_ppm)
+                self.send("engine", "setCoverTerms", number, *shape)
+
     # --- roles
 
+    def present(self) -> list[str]:
+        """The contracts of this deployment that have restricted functions."""
+        return [name for name in PERMISSIONS if name in self.contracts]
+
     def assign_functions(self) -> None:
-        """Every restricted function to its role; the engine's second half to nobody."""
-        for name, by_role in PERMISSIONS.items():
-            contract = self.contracts.get(name)
-            if contract is None:
-                continue
+        """Every restricted function to its role; the engine's other parts to nobody."""
+        for name in self.present():
+            contract, by_role = self.contracts[name], PERMISSIONS[name]
             for role, functions in by_role.items():
                 picked = [selector(contract, function) for function in functions]
                 self.send(
                     "authority", "setTargetFunctionRole", contract.address, picked, ROLE_IDS[role]
                 )
-        self.send("authority", "setTargetClosed", self.contracts["back_office"].address, True)
+        for part in ENGINE_PARTS:
+            self.send("authority", "setTargetClosed", self.contracts[part].address, True)
 
     def hand_over(self) -> None:
         """Roles to their holders with their delays; last, what the deployer has as admin."""
@@ -530,7 +578,7 @@ class _Builder:
             self.send("authority", "grantRole", number, self.holder(role), roles[role].delay)
             if role != "guardian":
                 self.send("authority", "setRoleGuardian", number, ROLE_IDS["guardian"])
-        for name in (*(name for name in PERMISSIONS if name in self.contracts), "back_office"):
+        for name in (*self.present(), *ENGINE_PARTS):
             address = self.contracts[name].address
             self.send("authority", "setTargetAdminDelay", address, roles["admin"].delay)
         admin = self.holder("admin")
@@ -590,6 +638,7 @@ def deploy(
     )
     work.reinsurance(decimals)
     work.capital(decimals)
+    work.target(decimals)
     work.assign_functions()
     if hand_over:
         work.hand_over()

@@ -155,6 +155,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
         "account {account:account} is in as many markets as one account may be: close a position,"
         " or use another subaccount"
     ),
+    "ReportTooLong": "the report names {markets} markets, {maximum} at most are possible",
     "ZeroAmount": "the amount is zero: give a positive one",
     "ZeroAccount": "the account has no owner: give an address other than zero",
     "ZeroAddress": "the address is zero: give another one",
@@ -235,9 +236,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
     # fund
     "NotClaimant": "{caller:who} is not registered with the fund",
     "ReserveTooSmall": (
-        "only {available:assets} of the reserve are above its target, not {requested:assets}:"
-        " release less"
+        "{available:assets} of the reserve are surplus that may leave now, not"
+        " {requested:assets}: release less, or wait (docs/fund.md says what surplus is)"
     ),
+    "BackingTooSmall": (
+        "the second slice holds {available:assets}, not {requested:assets}: release less"
+    ),
+    "ShortfallOpen": "a shortfall is known to be open: nothing leaves the fund until it is over",
     "AboveCompartmentCap": (
         "the compartment has room for {room:assets}, not {requested:assets}: give less, or fund"
         " the reserve"
@@ -308,6 +313,18 @@ _SENTENCES: Final[Mapping[str, str]] = {
         " the maintenance margin {maintenanceMarginPpm:percent}: raise that, or lower mark speed,"
         " check interval or liquidation costs"
     ),
+    "InvalidCurve": (
+        "a surcharge curve from {cap:base} down to {floor:base} times the base is none: the cap is"
+        " at least 1 and at most 1,000, the floor at most 1"
+    ),
+    "NoCoverTerms": (
+        "the terms of {market:market} do not follow the fund: set its cover terms first"
+    ),
+    "NotReporter": "{caller:who} is no reporter of the risk oracle",
+    "TooManyReporters": "the risk oracle has as many reporters as it can hold: remove one first",
+    "TargetTooSmall": "a target of {target:assets} is below the smallest, {minimum:assets}",
+    "InvalidRules": "the risk oracle's rule {field} is not allowed: see docs/parameters.md",
+    "NoCode": "there is no contract at {part:who}",
     "UnsupportedAsset": (
         "{asset:who} cannot be used ({reason}): a plain ERC-20 of 6 to 18 decimals is needed"
     ),

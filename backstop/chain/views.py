@@ -118,12 +118,26 @@ class CompartmentView:
 
 
 @dataclass(frozen=True)
+class BucketView:
+    """Stake on its way out, all requests of one epoch; `maturity` in seconds since 1970."""
+
+    request: int
+    assets: Decimal
+    maturity: int
+
+
+@dataclass(frozen=True)
 class FundSheet:
     """The fund's balance sheet by layer, and its limits.
 
     Attributes:
         staked: active stake, income that has reached it included.
         slashable: what a loss can take of layer 3: also the exits that have not matured.
+        backing: the operator's second slice, between layers 3 and 4.
+        target: what the risk oracle says the fund should hold; 0 if there is none.
+        solvency: capital over target, at most 10; `lagged_solvency` is what terms follow.
+        surplus: what may leave the reserve now.
+        series: number of the stake's running series; `buckets`: exits that still bear losses.
     """
 
     total: Decimal
@@ -133,7 +147,14 @@ class FundSheet:
     staked: Decimal
     slashable: Decimal
     stake_cap: Decimal
+    series: int
+    buckets: tuple[BucketView, ...]
     staker_share_ppm: int
+    backing: Decimal
+    target: Decimal
+    solvency: Decimal
+    lagged_solvency: Decimal
+    surplus: Decimal
     per_claim: Decimal
     per_window: Decimal
     window: int
@@ -250,11 +271,21 @@ class Reader:
 class FundView(Reader):
     """Reads the insurance fund."""
 
+    def _buckets(self) -> tuple[BucketView, ...]:
+        tranche = self.system.tranche
+        first, last = tranche.openBuckets()
+        found = ((number, tranche.bucket(number)[0]) for number in range(first, last + 1))
+        return tuple(
+            BucketView(number, self._assets(state.assets), state.maturity)
+            for number, state in found
+            if state.maturity
+        )
+
     def sheet(self) -> FundSheet:
         """The balance sheet: layers 1 to 3, limits, and what nobody has paid yet."""
         fund, engine = self.system.fund, self.system.engine.address
         tranche = self.system.tranche
-        limits = fund.claimantLimits(engine)
+        limits, solvency = fund.claimantLimits(engine), fund.solvency()
         room = Decimal(0)
         compartments = []
         for number in range(self.system.engine.marketCount()):
@@ -282,6 +313,13 @@ class FundView(Reader):
             staked=self._assets(tranche.totalAssets()),
             slashable=self._assets(tranche.slashable()),
             stake_cap=self._assets(tranche.terms().cap),
+            series=tranche.series(),
+            buckets=self._buckets(),
+            backing=self._assets(fund.backing()),
+            target=self._assets(solvency.target),
+            solvency=from_wad(solvency.ratio),
+            lagged_solvency=from_wad(solvency.lagged),
+            surplus=self._assets(fund.surplus().assets),
             staker_share_ppm=fund.stakerShare(),
             per_claim=self._assets(limits.perClaim),
             per_window=self._assets(limits.perWindow),

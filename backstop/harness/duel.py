@@ -35,6 +35,8 @@ from backstop.model.world import World
 
 TWIN_START = 1_735_690_000
 
+RECEIPT_LAYERS = ("compartment", "reserve", "staked", "backing", "side_charged", "recorded")
+
 _MODES = {FeedProblem.NONE: 0, FeedProblem.CALL_FAILED: 1, FeedProblem.SHORT_RETURN: 4}
 _KEYS: dict[bytes, bytes] = {}
 
@@ -397,6 +399,42 @@ class Duel:
             delay,
         )
 
+    def fund_backing(self, assets: int, caller: bytes, delay: int) -> Expected:
+        """`InsuranceFund.fundBacking`."""
+        return self.act(
+            "fundBacking",
+            lambda: self.world.fund_backing(assets, caller=caller),
+            "fund",
+            "fundBacking",
+            (assets,),
+            caller,
+            delay,
+        )
+
+    def note_solvency(self, caller: bytes, delay: int) -> Expected:
+        """`InsuranceFund.noteSolvency`."""
+        return self.act(
+            "noteSolvency",
+            self.world.note_solvency,
+            "fund",
+            "noteSolvency",
+            (),
+            caller,
+            delay,
+        )
+
+    def follow_fund(self, market: int, caller: bytes, delay: int) -> Expected:
+        """`MarginEngine.followFund`."""
+        return self.act(
+            "followFund",
+            lambda: self.world.follow_fund(market),
+            "engine",
+            "followFund",
+            (market,),
+            caller,
+            delay,
+        )
+
     def fund_compartment(self, market: int, assets: int, caller: bytes, delay: int) -> Expected:
         """`InsuranceFund.fundCompartment`."""
         engine = self.chain.engine.address if self.chain else ""
@@ -443,7 +481,7 @@ class Duel:
         receipt = expected.result
         if isinstance(receipt, LiquidatorReceipt):
             reached["close-out"] += 1
-            for layer in ("compartment", "reserve", "staked", "side_charged", "recorded"):
+            for layer in RECEIPT_LAYERS:
                 reached[f"deficit: {layer}"] += getattr(receipt, layer) > 0
             empty = all(m.balance == 0 for m in self.world.fund.markets.values())
             reached["compartments exhausted"] += empty and receipt.compartment > 0
@@ -497,6 +535,8 @@ class Duel:
         shown["balance fund"] = world.token.balance_of(world.addresses.fund)
         shown["reserve"] = fund.reserve
         shown["compartments"] = fund.compartments
+        shown["backing"] = fund.backing
+        shown["lagged ratio"] = fund.solvency.lagged_now(world.now)
         shown["events"] = fund.events
         shown["staked"] = fund.staking.total_assets(world.now)
         shown["stake shares"] = fund.staking.supply
@@ -523,6 +563,8 @@ class Duel:
         probes["balance fund"] = chain.token.balanceOf.step(fund.address)
         probes["reserve"] = fund.reserve.step()
         probes["compartments"] = fund.totalCompartments.step()
+        probes["backing"] = fund.backing.step()
+        probes["lagged ratio"] = fund.laggedRatio.step()
         probes["events"] = fund.eventCount.step()
         probes["staked"] = chain.tranche.totalAssets.step()
         probes["stake shares"] = chain.tranche.totalSupply.step()

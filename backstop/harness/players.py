@@ -373,9 +373,15 @@ class Player:
         self.duel.pause(self.market(), self.choose.chance(35), self.delay())
 
     def strengthen(self) -> None:
-        """Somebody pays into the fund."""
+        """Somebody pays into the fund, or lets it be looked at."""
         caller = self.choose.pick(self.duel.owners)
-        if self.choose.chance(30):
+        if self.choose.chance(20):
+            self.duel.note_solvency(caller, self.delay())
+        elif self.choose.chance(25):
+            self.duel.follow_fund(self.market(), caller, self.delay())
+        elif self.choose.chance(10):
+            self.duel.fund_backing(self.assets(), caller, self.delay())
+        elif self.choose.chance(30):
             self.duel.stake(self.assets(), caller, self.delay())
         elif self.choose.chance(50):
             self.duel.fund_reserve(self.assets(), caller, self.delay())

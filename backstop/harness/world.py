@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from eth_utils import to_canonical_address, to_checksum_address
 
+from backstop.chain.artifacts import engine_abi
 from backstop.chain.signing import Domain, account_id
 from backstop.harness.anvil import account_address
 from backstop.harness.fund import created_address
@@ -137,6 +138,12 @@ FUND_MARKET_LIMITS: Final = (
 )
 RESERVE: Final = 40_000 * UNIT
 STAKE: Final = 15_000 * UNIT
+BACKING: Final = 5_000 * UNIT
+FUND_TARGET: Final = 60_000 * UNIT
+TARGET_RULES: Final = (1, 86_400, 1, 1, 0, 0)
+"""Nobody reports, so the target stays."""
+COVER_TERMS: Final = {0: (1_500_000, 250_000, 500_000), 2: (2_000_000, 1_000_000, 0)}
+"""Cap, floor and margin rise of the markets whose terms follow the fund."""
 STAKE_TERMS: Final = (1_000_000 * UNIT, 7 * 86_400)
 """Largest active stake, and the cooldown of an exit in seconds."""
 
@@ -204,6 +211,10 @@ def twin_world(now: int, addresses: Addresses | None = None) -> World:
     world.fund.set_staker_share(STAKER_SHARE_PPM)
     world.fund.staking.set_terms(*STAKE_TERMS)
     world.stake(STAKE, caller=funder)
+    world.fund_backing(BACKING, caller=funder)
+    world.set_risk_oracle(FUND_TARGET)
+    for market, shape in COVER_TERMS.items():
+        world.engine.set_cover_terms(market, *shape)
     return world
 
 
@@ -262,7 +273,7 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
     oracle = deploy("PriceOracle", manager.address, ZERO_ADDRESS, 0)
     nonce = int(client.rpc("eth_getTransactionCount", admin, "latest"), 16)
     fund_at, engine_at, settlement_at, liquidator_at = (
-        created_address(admin, nonce + i) for i in (1, 3, 4, 5)
+        created_address(admin, nonce + i) for i in (1, 4, 5, 6)
     )
     tranche_at = created_address(fund_at, 1)
     lock = deploy("SharedLock", [engine_at, settlement_at, liquidator_at, fund_at, tranche_at])
@@ -276,16 +287,15 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
         "liquidator": liquidator_at,
         "lock": lock.address,
     }
-    office = deploy("MarginEngineBackOffice", wiring)
+    governance = deploy("MarginEngineGovernance", wiring)
+    office = deploy("MarginEngineBackOffice", wiring, governance.address)
     front = deploy("MarginEngine", wiring, office.address)
     settlement = deploy("OrderSettlement", engine_at, liquidator_at, lock.address)
     liquidator = deploy("Liquidator", engine_at, settlement_at, lock.address, token.address)
     found = [c.address for c in (fund, front, settlement, liquidator)]
     if found != [fund_at, engine_at, settlement_at, liquidator_at]:
         raise RuntimeError("the contracts are not where the lock expects them")
-    known = {str(item) for item in front.abi}
-    both = [*front.abi, *(item for item in office.abi if str(item) not in known)]
-    engine = Contract(client, engine_at, both)
+    engine = Contract(client, engine_at, engine_abi(artifact))
     world = ChainWorld(
         client=client,
         admin=admin,
@@ -318,6 +328,7 @@ def _fill_in(world: ChainWorld, deploy: Callable[..., Contract]) -> None:
             answer = feed_answer(START_PRICES[market], which)
             feed = deploy("MockFeed", FEED_DECIMALS[which], answer)
             world.feeds[feed_name(market, which)] = feed
+    risk_oracle = deploy("RiskOracle", world.manager.address, FUND_TARGET, TARGET_RULES)
     # from here on everything happens in one second, so that the twin can be built with one time
     start = client.timestamp + 12
     funder = to_checksum_address(owners()[-1])
@@ -349,6 +360,12 @@ def _fill_in(world: ChainWorld, deploy: Callable[..., Contract]) -> None:
         (world.fund, "setStakerShare", (STAKER_SHARE_PPM,), admin),
         (world.tranche, "setTerms", STAKE_TERMS, admin),
         (world.tranche, "deposit", (STAKE, funder), funder),
+        (world.fund, "fundBacking", (BACKING,), funder),
+        (world.fund, "setRiskOracle", (risk_oracle.address,), admin),
+        *(
+            (world.engine, "setCoverTerms", (market, *shape), admin)
+            for market, shape in COVER_TERMS.items()
+        ),
     ]
     client.rpc("anvil_setBlockTimestampInterval", 0)
     client.set_next_timestamp(start)

@@ -7,6 +7,7 @@ inside a transaction of their caller. Amounts are WAD unless a name says `assets
 
 from __future__ import annotations
 
+from .cover_terms import follow, set_cover_terms
 from .engine_accounts import AccountCache
 from .engine_hooks import EngineHooks, FundPort
 from .engine_markets import PriceSource, open_interest
@@ -15,6 +16,7 @@ from .engine_state import (
     MAX_MARKETS,
     SHORT,
     Clock,
+    CoverBase,
     LiquidationParameters,
     Market,
     MarketParameters,
@@ -144,6 +146,39 @@ class MarginEngine(EngineHooks):
         check_parameters(market, p, liquidation)
         self.tables.parameters[market] = p
         self.tables.liquidation[market] = liquidation
+        if market in self.tables.cover_bases:
+            del self.tables.cover_bases[market]
+
+    def set_cover_terms(self, market: int, cap_ppm: int, floor_ppm: int, rise_ppm: int) -> None:
+        """Lets a market's terms follow the fund's lagged solvency ratio."""
+        self._require_listed(market)
+        tables = self.tables
+        base = set_cover_terms(
+            market,
+            tables.cover_bases.get(market),
+            tables.parameters[market],
+            tables.liquidation[market],
+            (cap_ppm, floor_ppm, rise_ppm),
+        )
+        tables.cover_bases[market] = base
+        self._follow(market, base)
+
+    def follow_fund(self, market: int) -> None:
+        """Brings a market's terms up to the fund's lagged solvency ratio."""
+        base = self.tables.cover_bases.get(market)
+        if base is None:
+            raise ModelError("NoCoverTerms", market)
+        self._follow(market, base)
+
+    def _follow(self, market: int, base: CoverBase) -> None:
+        tables = self.tables
+        tables.parameters[market], tables.liquidation[market] = follow(
+            market,
+            base,
+            tables.parameters[market],
+            tables.liquidation[market],
+            self.fund.lagged_ratio(),
+        )
 
     def pause_risk(self, market: int, paused: bool = True) -> None:
         """Stops risk from rising in a market, or lets it rise again."""

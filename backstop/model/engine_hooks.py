@@ -34,12 +34,13 @@ class LayerPayments:
     compartment: int = 0
     reserve: int = 0
     staked: int = 0
+    backing: int = 0
     reinsurance: int = 0
 
     @property
     def total(self) -> int:
         """All layers together."""
-        return self.compartment + self.reserve + self.staked + self.reinsurance
+        return self.compartment + self.reserve + self.staked + self.backing + self.reinsurance
 
 
 class FundPort(Protocol):
@@ -51,6 +52,10 @@ class FundPort(Protocol):
 
     def receive_income(self, market: int, assets: int) -> None:
         """Takes income of a market; raises ModelError if it cannot."""
+        ...
+
+    def lagged_ratio(self) -> int:
+        """The solvency ratio that terms follow, WAD."""
         ...
 
 
@@ -222,6 +227,7 @@ class EngineHooks(EngineFills):
             income + legs.compartment * self.scale,
             legs.reserve * self.scale,
             legs.staked * self.scale,
+            legs.backing * self.scale,
             legs.reinsurance * self.scale,
         ]
         surplus = sum(amounts) - deficit

@@ -69,6 +69,18 @@ class LiquidationParameters:
     close_reward_cap: int
 
 
+@dataclass(frozen=True)
+class CoverBase:
+    """Terms where the fund is worth exactly its target, and how they follow it; 1e-6."""
+
+    surcharge_ppm: int
+    fund_share_ppm: int
+    initial_margin_ppm: int
+    cap_ppm: int
+    floor_ppm: int
+    margin_rise_ppm: int
+
+
 class Account(NamedTuple):
     """Bit n of `markets` is set while the account may have a position in market n."""
 
@@ -203,6 +215,7 @@ class EngineTables:
         self.positions: Table[tuple[bytes, int], Position] = Table(journal)
         self.profit_locks: Table[bytes, ProfitLock] = Table(journal)
         self.ended_k: Table[tuple[int, int], int] = Table(journal)
+        self.cover_bases: Table[int, CoverBase] = Table(journal)
 
 
 @dataclass

@@ -18,6 +18,15 @@ from .staking import StakedTranche
 MAX_UINT104 = 2**104 - 1
 MAX_UINT112 = 2**112 - 1
 PPM = 1_000_000
+WAD = 10**18
+DAY = 86_400
+LAG = DAY
+"""Time in which the lagged solvency ratio reaches a ratio that stays."""
+RATIO_MAX = 10 * WAD
+SURPLUS_RATIO = 12 * WAD // 10
+SURPLUS_TIME = 30 * DAY
+RELEASE_TIME = 7 * DAY
+RELEASE_PART = 10
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
@@ -45,12 +54,13 @@ class Legs:
     compartment: int = 0
     reserve: int = 0
     staked: int = 0
+    backing: int = 0
     reinsurance: int = 0
 
     @property
     def shared(self) -> int:
         """Everything but the market's own money."""
-        return self.reserve + self.staked + self.reinsurance
+        return self.reserve + self.staked + self.backing + self.reinsurance
 
     @property
     def total(self) -> int:
@@ -138,9 +148,30 @@ class _Draw:
     room: int
     reserve: int
     staked: int
+    backing: int
     from_compartments: int = 0
     from_staked: int = 0
+    from_backing: int = 0
     shared: int = 0
+
+
+@dataclass
+class Solvency:
+    """Ratio of capital to target (WAD, at most 10), its lagged form, and the surplus clock."""
+
+    spot: int = 0
+    lagged: int = 0
+    noted_at: int = 0
+    surplus_since: int = 0
+    surplus_events: int = 0
+    released_at: int = 0
+
+    def lagged_now(self, now: int) -> int:
+        """Lagged + (spot - lagged) * min(elapsed, LAG) / LAG, rounded towards lagged."""
+        elapsed = min(now - self.noted_at, LAG)
+        if self.spot > self.lagged:
+            return self.lagged + (self.spot - self.lagged) * elapsed // LAG
+        return self.lagged - (self.lagged - self.spot) * elapsed // LAG
 
 
 @dataclass
@@ -154,6 +185,8 @@ class InsuranceFund:
     reserve_target: int = 0
     refill_time: int = 0
     short_since: int = 0
+    backing: int = 0
+    solvency: Solvency = field(default_factory=Solvency)
     events: int = 0
     staker_share_ppm: int = 0
     staking: StakedTranche = field(default_factory=StakedTranche)
@@ -255,16 +288,75 @@ class InsuranceFund:
             raise ModelError("NotReinsurer")
         self.premium.pay(assets)
 
-    def release_reserve(self, to: str, assets: int) -> None:
-        """Pays out what the reserve holds above its target."""
+    def release_reserve(self, to: str, assets: int, now: int, target: int = 0) -> int:
+        """Pays surplus out of the reserve; returns what of it goes to the stakers' stream."""
+        available = min(max(0, self.reserve - self.reserve_target), self.surplus(now, target)[0])
         if to == ZERO_ADDRESS:
             raise ModelError("ZeroAddress")
         if assets == 0:
             raise ModelError("ZeroAmount")
-        available = max(0, self.reserve - self.reserve_target)
+        if now < self.staking.held_until:
+            raise ModelError("ShortfallOpen")
         if assets > available:
             raise ModelError("ReserveTooSmall", assets, available)
         self.reserve -= assets
+        self.solvency.released_at = now
+        to_stakers = assets * self.staker_share_ppm // PPM
+        if to_stakers:
+            self.staking.add_income(to_stakers, now)
+        return to_stakers
+
+    def release_backing(self, to: str, assets: int, now: int) -> None:
+        """Pays the operator's second slice out."""
+        if to == ZERO_ADDRESS:
+            raise ModelError("ZeroAddress")
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        if now < self.staking.held_until:
+            raise ModelError("ShortfallOpen")
+        if assets > self.backing:
+            raise ModelError("BackingTooSmall", assets, self.backing)
+        self.backing -= assets
+
+    # ------------------------------------------------------------------ solvency
+
+    def capital(self, now: int) -> int:
+        """Everything a deficit can be paid from."""
+        return self.total_capital + self.staking.slashable(now)
+
+    def ratio(self, now: int, target: int) -> int:
+        """floor(capital / target), WAD, at most 10; 0 without a target."""
+        return min(self.capital(now) * WAD // target, RATIO_MAX) if target else 0
+
+    def note_solvency(self, now: int, target: int) -> int:
+        """Moves the lagged ratio on and keeps the surplus clock; `target` is the risk oracle's."""
+        s = self.solvency
+        ratio = self.ratio(now, target)
+        s.lagged = s.lagged_now(now) if s.noted_at else ratio
+        s.spot, s.noted_at = ratio, now
+        if ratio <= SURPLUS_RATIO:
+            s.surplus_since = 0
+        elif not s.surplus_since or s.surplus_events != self.events:
+            s.surplus_since, s.surplus_events = now, self.events
+        return s.lagged
+
+    def new_target(self, now: int, target: int) -> None:
+        """What `setRiskOracle` does before it changes the oracle, which said `target`."""
+        if target:
+            self.note_solvency(now, target)
+        else:
+            self.solvency = Solvency()
+
+    def surplus(self, now: int, target: int) -> tuple[int, int]:
+        """What may leave the reserve now, and since when the fund is seen to be full enough."""
+        s = self.solvency
+        if not s.surplus_since or s.surplus_events != self.events:
+            return 0, 0
+        since = s.surplus_since
+        if now < since + SURPLUS_TIME or now < s.released_at + RELEASE_TIME or target == 0:
+            return 0, since
+        needed = -(-target * SURPLUS_RATIO // WAD)
+        return max(0, self.capital(now) - needed) // RELEASE_PART, since
 
     # ------------------------------------------------------------------ income
 
@@ -275,6 +367,13 @@ class InsuranceFund:
         self._check_total(self.reserve + assets)
         self.reserve += assets
         self.note_reserve_gap(now)
+
+    def fund_backing(self, assets: int) -> None:
+        """Anybody strengthens the operator's second slice."""
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        self._check_total(self.backing + assets)
+        self.backing += assets
 
     def fund_compartment(self, claimant: str, market: int, assets: int) -> None:
         """Anybody strengthens a market's compartment, up to its cap."""
@@ -354,7 +453,7 @@ class InsuranceFund:
         paid_reward = 0
         if reward and claims:
             market = claims[0][0]
-            draw.staked = 0  # stakers underwrite deficits, not fees
+            draw.staked = draw.backing = 0  # they underwrite deficits, not fees
             leg = self._draw_down(draw, claimant, market, reward, now, balances, shared)
             paid_reward = leg.total
         if not payable and draw.from_compartments + draw.shared + outside.paid:
@@ -386,8 +485,8 @@ class InsuranceFund:
 
     @property
     def total_capital(self) -> int:
-        """Compartments and reserve; the stake is `staking.slashable(now)` on top."""
-        return self.reserve + self.compartments
+        """Compartments, reserve and second slice; `staking.slashable(now)` is on top."""
+        return self.reserve + self.compartments + self.backing
 
     # ------------------------------------------------------------------ inside
 
@@ -413,7 +512,7 @@ class InsuranceFund:
     def _open(self, claimant: str, now: int) -> _Draw:
         c = self.claimant(claimant)
         room = min(c.limits.per_claim, c.room(now))
-        return _Draw(room=room, reserve=self.reserve, staked=self.staking.slashable(now))
+        return _Draw(room, self.reserve, self.staking.slashable(now), self.backing)
 
     def _draw_down(
         self,
@@ -439,7 +538,10 @@ class InsuranceFund:
         staked = min(allowed - reserve, draw.staked)
         draw.staked -= staked
         draw.from_staked += staked
-        legs = Legs(compartment, reserve, staked)
+        backing = min(allowed - reserve - staked, draw.backing)
+        draw.backing -= backing
+        draw.from_backing += backing
+        legs = Legs(compartment, reserve, staked, backing)
         draw.room -= legs.shared
         draw.shared += legs.shared
         shared[market] = shared.get(market, 0) + legs.shared
@@ -467,6 +569,7 @@ class InsuranceFund:
         self.reserve = draw.reserve
         if draw.from_staked:
             self.reserve += self.staking.slash(draw.from_staked, now).rest
+        self.backing -= draw.from_backing
         self.compartments -= draw.from_compartments
         self.events += 1
 

@@ -148,7 +148,7 @@ def conservation(world: World, before: Snapshot, after: Snapshot, action: Action
     """Tokens held = claims + fees + dust, per contract; dust is small and never goes down."""
     fund = after.fund
     held = after.balances.get(world.addresses.fund, 0)
-    booked = fund.reserve + fund.compartments + fund.staking.held()
+    booked = fund.reserve + fund.compartments + fund.backing + fund.staking.held()
     _require(held == booked, "CONSERVATION", f"the fund holds {held}, its books say {booked}")
     parts = sum(market.balance for market in fund.markets.values())
     _require(
@@ -268,6 +268,7 @@ def waterfall_order(world: World, before: Snapshot, after: Snapshot, action: Act
     for call in action.covers:
         balances: dict[int, int] = {}
         reserve, staked = call.fund.reserve, call.fund.staking.slashable(call.now)
+        backing = call.fund.backing
         room = _rooms(world, call)
         for (market, wanted), legs in zip(call.claims, call.receipt.legs, strict=True):
             balance = balances.get(market, call.fund.market(world.claimant, market).balance)
@@ -288,8 +289,15 @@ def waterfall_order(world: World, before: Snapshot, after: Snapshot, action: Act
                 "WATERFALL_ORDER",
                 f"the stake was {staked}, paid {legs.staked} of {allowed - legs.reserve}",
             )
+            behind = allowed - legs.reserve - legs.staked
+            _require(
+                legs.backing == min(behind, backing),
+                "WATERFALL_ORDER",
+                f"the second slice was {backing}, paid {legs.backing} of {behind}",
+            )
             reserve -= legs.reserve
             staked -= legs.staked
+            backing -= legs.backing
             room[None] -= legs.shared
             room[market] -= legs.shared
     if isinstance(action.result, Receipt) and action.error is None:
@@ -490,6 +498,10 @@ class _WatchedGate:
     def receive_income(self, market: int, assets: int) -> None:
         """`FundGate.receive_income`."""
         self.gate.receive_income(market, assets)
+
+    def lagged_ratio(self) -> int:
+        """`FundGate.lagged_ratio`."""
+        return self.gate.lagged_ratio()
 
 
 class Checker:

@@ -44,6 +44,7 @@ class Receipt:
     compartment: int = 0
     reserve: int = 0
     staked: int = 0
+    backing: int = 0
     reinsurance: int = 0
     side_charged: int = 0
     recorded: int = 0
@@ -51,7 +52,7 @@ class Receipt:
     @property
     def legs(self) -> int:
         """All legs together."""
-        fund = self.compartment + self.reserve + self.staked + self.reinsurance
+        fund = self.compartment + self.reserve + self.staked + self.backing + self.reinsurance
         return fund + self.side_charged + self.recorded
 
 
@@ -284,6 +285,7 @@ class Liquidator:
             receipt.compartment += legs.compartment
             receipt.reserve += legs.reserve
             receipt.staked += legs.staked
+            receipt.backing += legs.backing
             receipt.reinsurance += legs.reinsurance
         self._close_all(account, keeper, take_positions, s, markets, deficits, paid, receipt)
         if s.flagged_at:

@@ -89,7 +89,7 @@ class RiskOracle:
         if target < MIN_TARGET:
             raise ModelError("TargetTooSmall", target, MIN_TARGET)
         if len(contributions) > MAX_MARKETS:
-            raise ModelError("TooManyMarkets")
+            raise ModelError("ReportTooLong", len(contributions), MAX_MARKETS)
         if target > MAX_UINT128:
             raise ModelError("AboveMaximum", target, MAX_UINT128)
         self.poke(now)

@@ -55,12 +55,20 @@ class FundGate:
         world.fund.receive_income(self.claimant, market, assets, world.now)
         world.token.transfer(world.addresses.engine, world.addresses.fund, assets)
 
+    def lagged_ratio(self) -> int:
+        """`InsuranceFund.laggedRatio`."""
+        return self.world.fund.solvency.lagged_now(self.world.now)
+
 
 @dataclass
 class World:
-    """A deployment: create it, list markets, set feeds and limits, then act."""
+    """A deployment: create it, list markets, set feeds and limits, then act.
+
+    `fund_target` is what the risk oracle says, units of the token; 0 if there is none.
+    """
 
     decimals: int = 6
+    fund_target: int = 0
     addresses: Addresses = Addresses()
     clock: Clock = field(default_factory=Clock)
     oracle: PriceOracle = field(default_factory=PriceOracle)
@@ -149,6 +157,27 @@ class World:
             if assets:
                 self.token.transfer(caller, self.addresses.fund, assets)
             self.fund.fund_reserve(assets)
+
+    def fund_backing(self, assets: int, *, caller: bytes) -> None:
+        """`InsuranceFund.fundBacking`."""
+        with self.journal.transaction():
+            if assets:
+                self.token.transfer(caller, self.addresses.fund, assets)
+            self.fund.fund_backing(assets)
+
+    def note_solvency(self) -> int:
+        """`InsuranceFund.noteSolvency`; returns the lagged ratio."""
+        return self.fund.note_solvency(self.now, self.fund_target)
+
+    def set_risk_oracle(self, target: int) -> None:
+        """`InsuranceFund.setRiskOracle`, to one that says `target`."""
+        self.fund.new_target(self.now, self.fund_target)
+        self.fund_target = target
+        self.note_solvency()
+
+    def follow_fund(self, market: int) -> None:
+        """`MarginEngine.followFund`."""
+        self.engine.follow_fund(market)
 
     def fund_compartment(self, market: int, assets: int, *, caller: bytes) -> None:
         """`InsuranceFund.fundCompartment` for the engine."""

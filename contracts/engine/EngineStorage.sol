@@ -98,6 +98,7 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
     mapping(bytes32 account => ProfitLock) internal _profitLocks;
     /// @dev K at the end of a side's epoch, by the tag its positions carry.
     mapping(uint256 market => mapping(uint256 tag => int256 K)) internal _endedK;
+    mapping(uint256 market => CoverBase) internal _coverBases;
 
     constructor(Wiring memory w) Guarded(w.lock) AccessManaged(w.authority) {
         if (address(w.token).code.length == 0) revert UnsupportedAsset(address(w.token), "no code");

@@ -20,6 +20,8 @@ abstract contract Guarding is EngineStorage {
         if (profitLock < p.profitLock || profitLock > 7 days) revert NotTighter(market, "profitLock");
         (p.initialMarginPpm, p.bandPpm, p.profitLock) = (initialMarginPpm, bandPpm, profitLock);
         _markets[market].parameters = p;
+        // what is tight now must not follow the fund back to where it was
+        delete _coverBases[market];
         emit MarketParametersSet(market, p, _markets[market].liquidation);
     }
 

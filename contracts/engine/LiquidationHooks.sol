@@ -161,8 +161,8 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         uint256[] calldata markets,
         uint256[] calldata deficits,
         uint256 rewardAssets
-    ) external onlyLiquidator returns (uint256 eventId, uint256[4][] memory paid) {
-        paid = new uint256[4][](markets.length);
+    ) external onlyLiquidator returns (uint256 eventId, uint256[5][] memory paid) {
+        paid = new uint256[5][](markets.length);
         IInsuranceFund.Claim[] memory claims = new IInsuranceFund.Claim[](markets.length);
         for (uint256 i = 0; i < markets.length; ++i) {
             paid[i][0] = _payFromIncome(account, markets[i], deficits[i]);
@@ -194,18 +194,24 @@ abstract contract LiquidationHooks is Trades, AccountStates {
     /// fraction of one is left to the opposite side while the fund has money; what the last leg paid above the deficit is
     /// income of the market again.
     /// @return credited what the account gets, WAD
-    function _bookLegs(uint256[4] memory paid, IInsuranceFund.Legs memory legs, uint256 market, uint256 deficit)
+    function _bookLegs(uint256[5] memory paid, IInsuranceFund.Legs memory legs, uint256 market, uint256 deficit)
         private
         returns (uint256 credited)
     {
         uint256 before = paid[0];
         paid[0] += legs.compartment * SCALE;
-        paid[1] = legs.reserve * SCALE;
-        paid[2] = legs.staked * SCALE;
-        paid[3] = legs.reinsurance * SCALE;
-        uint256 sum = paid[0] + paid[1] + paid[2] + paid[3];
+        uint256[5] memory assets;
+        // a struct of five words and an array of five words are the same in memory
+        assembly ("memory-safe") {
+            assets := legs
+        }
+        uint256 sum = paid[0];
+        for (uint256 i = 1; i < 5; ++i) {
+            paid[i] = assets[i] * SCALE;
+            sum += paid[i];
+        }
         if (sum > deficit) {
-            uint256 last = 3;
+            uint256 last = 4;
             while (paid[last] == 0) --last;
             paid[last] -= sum - deficit;
             _bookSurcharge(market, sum - deficit);

@@ -37,6 +37,7 @@ abstract contract Listing is EngineStorage {
         _validate(market, p, l);
         _markets[market].parameters = p;
         _markets[market].liquidation = l;
+        delete _coverBases[market]; // the new values are what is meant; terms that follow the fund are set again
         emit MarketParametersSet(market, p, l);
     }
 
@@ -69,7 +70,7 @@ abstract contract Listing is EngineStorage {
     ///     needed  = move + fundingClamp / 8 h * checkInterval + (1 + move) * (discount + surcharge + reward)
     ///
     /// The costs are those of the notional after the move, which for a short is the larger one.
-    function _checkEnvelope(uint256 market, MarketParameters memory p, LiquidationParameters memory l) private pure {
+    function _checkEnvelope(uint256 market, MarketParameters memory p, LiquidationParameters memory l) internal pure {
         uint256 move = (uint256(p.markSpeedPpb) * l.checkInterval + 999) / 1000;
         uint256 funding = (uint256(p.fundingClampPpb) * l.checkInterval).mulDivUp(1, MarginMath.FUNDING_PERIOD * 1000);
         uint256 costs = uint256(l.maxDiscountPpm) + l.surchargePpm + l.rewardPpm;

@@ -216,7 +216,7 @@ contract LendingPool is IShortfallClaimant, ReentrancyGuardTransient {
         IInsuranceFund.Claim[] memory claims = new IInsuranceFund.Claim[](1);
         claims[0] = IInsuranceFund.Claim(MARKET, deficit);
         (uint256 eventId, IInsuranceFund.Legs[] memory legs,) = FUND.cover(account, claims, 0);
-        paid = legs[0].compartment + legs[0].reserve + legs[0].staked + legs[0].reinsurance;
+        paid = legs[0].compartment + legs[0].reserve + legs[0].staked + legs[0].backing + legs[0].reinsurance;
         _openDeficit = deficit - paid;
         cash += paid;
         emit Claimed(eventId, deficit, paid);

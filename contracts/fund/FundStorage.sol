@@ -60,6 +60,19 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
         uint40 shortSince;
     }
 
+    /// @param spot capital over target when it was last noted, WAD; it counts from then on
+    /// @param lagged the ratio that terms follow, WAD
+    /// @param surplusSince when the fund was first noted above its surplus ratio; 0 while it is not
+    /// @param surplusEvents number of cover events at that time: another one stops the clock
+    struct Solvency {
+        uint64 spot;
+        uint64 lagged;
+        uint32 notedAt;
+        uint32 surplusSince;
+        uint32 surplusEvents;
+        uint32 releasedAt;
+    }
+
     IERC20 internal immutable ASSET;
     /// @dev Layer 3: a ledger of its own beside this one, deployed by this constructor; its tokens are here.
     IStakedTranche internal immutable TRANCHE;
@@ -68,6 +81,10 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     mapping(address claimant => mapping(uint256 market => Market)) internal _markets;
     Totals internal _totals;
     ReserveTerms internal _reserveTerms;
+    /// @dev The operator's second slice.
+    uint112 internal _backing;
+    address internal _riskOracle;
+    Solvency internal _solvency;
 
     /// @dev The claimant that is being served, see `lockedOrNested`.
     address internal transient _serving;
@@ -147,7 +164,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     /// @dev Everything a deficit could be paid from. The tokens held are more by what belongs to others already: matured
     /// requests, income that still streams, donations.
     function _totalCapital() internal view returns (uint256 assets) {
-        return uint256(_totals.reserve) + _totals.compartments + TRANCHE.slashable();
+        return uint256(_totals.reserve) + _totals.compartments + _backing + TRANCHE.slashable();
     }
 
     /// @inheritdoc IInsuranceFund

@@ -5,7 +5,7 @@ import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {Claimants} from "./Claimants.sol";
 
 /// @title Layer 2: the operator's first loss
-/// @notice Anybody may add to it. Only what is above the target can leave, by a role. While it is below, the operator owes
+/// @notice Anybody may add to it. Only surplus can leave (`Surplus`). While it is below its target, the operator owes
 /// the difference; the time to pay it runs from the moment somebody notes the gap, which anybody may do at once. (A cover
 /// does not note it itself: that would cost every draw another slot.)
 abstract contract Reserve is Claimants {
@@ -14,20 +14,6 @@ abstract contract Reserve is Claimants {
         _pull(msg.sender, assets);
         _addToReserve(assets);
         emit ReserveFunded(msg.sender, assets);
-    }
-
-    /// @inheritdoc IInsuranceFund
-    function releaseReserve(address to, uint256 assets) external restricted locked {
-        if (to == address(0)) revert ZeroAddress();
-        if (assets == 0) revert ZeroAmount();
-        // available = max(0, reserve - target)
-        uint256 held = _totals.reserve;
-        uint256 target = _reserveTerms.target;
-        uint256 available = held > target ? held - target : 0;
-        if (assets > available) revert ReserveTooSmall(assets, available);
-        _totals.reserve = _toUint112(held - assets);
-        emit ReserveReleased(to, assets);
-        _push(to, assets);
     }
 
     /// @inheritdoc IInsuranceFund

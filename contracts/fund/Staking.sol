@@ -3,12 +3,12 @@ pragma solidity ^0.8.30;
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {IShortfallClaimant} from "../../interfaces/IShortfallClaimant.sol";
-import {Reserve} from "./Reserve.sol";
+import {Backing} from "./Backing.sol";
 
 /// @title What the fund does for layer 3
 /// @notice Holds and pays the stakers' tokens, gives them their share of income, and keeps exits from maturing while a
 /// known shortfall is open.
-abstract contract Staking is Reserve {
+abstract contract Staking is Backing {
     uint256 internal constant PPM = 1_000_000;
 
     uint256 internal _stakerSharePpm;

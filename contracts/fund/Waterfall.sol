@@ -4,20 +4,22 @@ pragma solidity ^0.8.30;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
-import {Compartments} from "./Compartments.sol";
+import {Surplus} from "./Surplus.sol";
 
 /// @title The order in which capital pays for a bankrupt account
-/// @notice Layer 1, then 2, 3 and 4; a layer is touched only when all before it are exhausted or at their limit
+/// @notice Layer 1, then 2, 3, the second slice, and 4; a layer is touched only when all before it are exhausted or at
+/// their limit
 /// (invariant WATERFALL_ORDER). Several claims of one event are served in the order given: each draws its own
 /// compartment first, then the shared layers inside what the event's `perClaim`, the claimant's window and its own
 /// market's window leave. What a claim still lacks then is asked from the reinsurer, under the reinsurer's own limits
 /// only. The keeper's reward comes last, out of what is left: a fee is never a deficit.
-abstract contract Waterfall is Compartments {
+abstract contract Waterfall is Surplus {
     /// @dev One event while it is being paid; loaded once, written back once.
     /// @param roomKnown the claimant's limits have been read: `window`, `level` and `room` are set
     /// @param level what the claimant's bucket holds before the event
     /// @param room what the event may still draw of the shared layers: min(perClaim, claimant's window) less draws
     /// @param staked what the staked tranche can still lose; it is asked once, and only if it is needed
+    /// @param feeOnly the keeper's reward is being paid: it is no deficit, only the reserve stands for it
     /// @param shared drawn of the shared layers so far
     /// @param reinsured what has arrived from the reinsurer so far
     /// @param unreinsured there is no reinsurer, or it has failed in this event
@@ -30,10 +32,12 @@ abstract contract Waterfall is Compartments {
         uint256 room;
         uint256 reserve;
         uint256 compartments;
+        bool feeOnly;
         bool stakedKnown;
         uint256 staked;
         uint256 fromCompartments;
         uint256 fromStaked;
+        uint256 fromBacking;
         uint256 shared;
         uint256 reinsured;
         bool unreinsured;
@@ -156,9 +160,14 @@ abstract contract Waterfall is Compartments {
             legs.reserve = amount;
             draw.reserve -= amount;
             // layer 3
-            if (amount != allowed) {
+            if (amount != allowed && !draw.feeOnly) {
                 legs.staked = _drawStaked(draw, allowed - amount);
                 amount += legs.staked;
+                if (amount != allowed) {
+                    legs.backing = Math.min(allowed - amount, _backing - draw.fromBacking);
+                    draw.fromBacking += legs.backing;
+                    amount += legs.backing;
+                }
             }
             draw.room -= amount;
             draw.shared += amount;
@@ -183,7 +192,7 @@ abstract contract Waterfall is Compartments {
         MarketAccount memory a = m.account;
         uint256 level;
         (legs, level) = _drawDown(draw, m, a, wanted);
-        bool shared = legs.reserve + legs.staked != 0;
+        bool shared = legs.reserve + legs.staked + legs.backing != 0;
         if (!shared && legs.compartment == 0) return legs;
         m.account = MarketAccount({
             // forge-lint: disable-next-line(unsafe-typecast)
@@ -195,9 +204,9 @@ abstract contract Waterfall is Compartments {
     }
 
     /// @dev At most `wanted` from the first market's compartment, then the reserve, under the same limits. Stakers
-    /// underwrite deficits, not fees.
+    /// and second slice underwrite deficits, not fees.
     function _payReward(Draw memory draw, uint256 market, uint256 wanted) private returns (uint256 paid) {
-        (draw.stakedKnown, draw.staked) = (true, 0);
+        draw.feeOnly = true;
         Legs memory legs = _pay(draw, market, wanted);
         paid = legs.compartment + legs.reserve;
         if (paid != 0) emit KeeperRewardPaid(draw.eventId, draw.claimant, market, paid);
@@ -209,6 +218,8 @@ abstract contract Waterfall is Compartments {
             // forge-lint: disable-next-line(unsafe-typecast)
             _claimants[draw.claimant].bucket = Bucket(uint104(draw.level + draw.shared), uint40(block.timestamp));
         }
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (draw.fromBacking != 0) _backing -= uint112(draw.fromBacking);
         _totals = Totals({
             // forge-lint: disable-next-line(unsafe-typecast)
             reserve: uint112(draw.reserve),

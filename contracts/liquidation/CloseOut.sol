@@ -37,7 +37,7 @@ abstract contract CloseOut is LiquidatorBase {
         }
         receipt.deficit = s.equity < 0 ? uint256(-s.equity) : 0;
         Split memory split = _split(s, receipt.deficit);
-        uint256[4][] memory paid;
+        uint256[5][] memory paid;
         (receipt.eventId, paid) =
             ENGINE.coverFromFund(account, keeper, split.markets, split.deficits, split.rewardAssets);
         _addLegs(receipt, paid);
@@ -100,12 +100,13 @@ abstract contract CloseOut is LiquidatorBase {
             );
     }
 
-    function _addLegs(Receipt memory receipt, uint256[4][] memory paid) private pure {
+    function _addLegs(Receipt memory receipt, uint256[5][] memory paid) private pure {
         for (uint256 i = 0; i < paid.length; ++i) {
             receipt.compartment += paid[i][0];
             receipt.reserve += paid[i][1];
             receipt.staked += paid[i][2];
-            receipt.reinsurance += paid[i][3];
+            receipt.backing += paid[i][3];
+            receipt.reinsurance += paid[i][4];
         }
     }
 
@@ -117,12 +118,12 @@ abstract contract CloseOut is LiquidatorBase {
         bool takePositions,
         IMarginEngineTypes.AccountState memory s,
         Split memory split,
-        uint256[4][] memory paid,
+        uint256[5][] memory paid,
         Receipt memory receipt
     ) private {
         uint256[] memory recorded = new uint256[](split.markets.length);
         for (uint256 i = 0; i < split.markets.length; ++i) {
-            recorded[i] = split.deficits[i] - paid[i][0] - paid[i][1] - paid[i][2] - paid[i][3];
+            recorded[i] = split.deficits[i] - paid[i][0] - paid[i][1] - paid[i][2] - paid[i][3] - paid[i][4];
             if (i < s.positions.length) {
                 uint256 charged = _close(account, keeper, takePositions, s.positions[i], recorded[i]);
                 recorded[i] -= charged;

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.fuzz
 
 MARKETS = (0, 1, 2)
 ACCOUNT = b"\x22" * 32
+DAY = 86_400
+TARGET = 2 * 10**6
+RULES = (1, DAY, 1, 1, 0, 0)
 MAX112, MAX104 = 2**112 - 1, 2**104 - 1
 
 amounts = st.one_of(
@@ -45,12 +48,17 @@ class FundMachine(RuleBasedStateMachine):
 
     world: FundWorld
     claimants: tuple[str, ...]
+    oracle: str
 
     def __init__(self) -> None:
         super().__init__()
         self.snapshot = self.world.client.snapshot()
         self.model = InsuranceFund()
         self.now = self.world.client.timestamp
+        self.both(
+            lambda f, s: f.setRiskOracle(self.oracle, sender=s),
+            lambda m, t: (m.new_target(t, 0), m.note_solvency(t, TARGET)),
+        )
         for claimant in self.claimants[:2]:
             self.both(
                 lambda f, n, c=claimant: f.setClaimant(c, (10**6, 3 * 10**6, 3600), sender=n),
@@ -174,7 +182,28 @@ class FundMachine(RuleBasedStateMachine):
     def release(self, assets: int) -> None:
         self.both(
             lambda f, s: f.releaseReserve(s, assets, sender=s),
-            lambda m, _: m.release_reserve(self.world.owner, assets),
+            lambda m, t: m.release_reserve(self.world.owner, assets, t, TARGET),
+        )
+
+    @rule(assets=payments, delay=delays)
+    def backing(self, assets: int, delay: int) -> None:
+        self.both(
+            lambda f, s: f.fundBacking(assets, sender=s), lambda m, _: m.fund_backing(assets), delay
+        )
+        self.both(
+            lambda f, s: f.releaseBacking(s, assets // 2, sender=s),
+            lambda m, t: m.release_backing(self.world.owner, assets // 2, t),
+        )
+
+    @rule(delay=st.one_of(delays, st.integers(DAY, 40 * DAY)))
+    def solvency(self, delay: int) -> None:
+        receipt, lagged = self.both(
+            lambda f, s: f.noteSolvency(sender=s), lambda m, t: m.note_solvency(t, TARGET), delay
+        )
+        assert receipt is not None
+        assert receipt.one("SolvencyNoted").laggedRatio == lagged
+        assert tuple(self.world.fund.surplus.call(at=self.now)) == self.model.surplus(
+            self.now, TARGET
         )
 
     @rule(assets=payments)
@@ -256,5 +285,8 @@ def test_fund_against_its_twin(rpc: RpcClient, project: Any, accounts: Any) -> N
         names = tuple(accounts[i].address for i in (1, 2, 3))
         for name in (*names, accounts[0].address):
             world.give(name, 10**15)
-        machine = type("Machine", (FundMachine,), {"world": world, "claimants": names})
+        artifact = project.get_contract("RiskOracle")
+        oracle = rpc.deploy(artifact, world.manager.address, TARGET, RULES, sender=world.owner)
+        known = {"world": world, "claimants": names, "oracle": oracle.address}
+        machine = type("Machine", (FundMachine,), known)
         run_state_machine_as_test(machine)

@@ -234,6 +234,7 @@ def test_a_bankrupt_account_goes_down_the_waterfall(market):
         result.compartment,
         result.reserve,
         result.staked,
+        result.backing,
         result.reinsurance,
         result.side_charged,
         result.recorded,

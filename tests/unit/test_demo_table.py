@@ -36,7 +36,7 @@ ROW = Row(
 
 def shortfall(**legs: int) -> Shortfall:
     every = dict.fromkeys(
-        ("compartment", "reserve", "staked", "reinsurance", "side", "recorded"), 0
+        ("compartment", "reserve", "staked", "backing", "reinsurance", "side", "recorded"), 0
     )
     every.update(legs)
     total = sum(every.values())

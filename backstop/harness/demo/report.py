@@ -23,6 +23,7 @@ LAYER_NAMES = {
     "compartment": "1 market's compartment",
     "reserve": "2 operator's reserve",
     "staked": "3 staked tranche",
+    "backing": "3b second slice",
     "reinsurance": "4 reinsurance",
     "side": "5 opposite side",
     "recorded": "6 recorded deficit",
@@ -148,7 +149,7 @@ def _layers(result: Result, console: Console) -> None:
         return
     table = _table("Who paid the deficits", "layer", "paid", "share")
     for layer, value in paid.items():
-        if layer in ("staked", "reinsurance"):
+        if not value and layer in ("staked", "backing", "reinsurance"):
             continue
         table.add_row(LAYER_NAMES[layer], amount(value), f"{100 * value / total:.1f} %")
     table.add_section()

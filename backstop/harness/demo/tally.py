@@ -12,7 +12,7 @@ from backstop.harness.rpc import Receipt
 CENT = 10**16
 """WAD of a hundredth of a token: less than this is rounding and no charge worth telling."""
 
-LAYERS = ("compartment", "reserve", "staked", "reinsurance", "side", "recorded")
+LAYERS = ("compartment", "reserve", "staked", "backing", "reinsurance", "side", "recorded")
 """The waterfall below the account's own margin: layers 1 to 6."""
 
 
@@ -45,8 +45,8 @@ class Shortfall:
     @property
     def fully_covered(self) -> bool:
         """The fund paid all of it."""
-        paid = sum(self.legs[layer] for layer in ("compartment", "reserve", "staked"))
-        return self.deficit > 0 and paid + self.legs["reinsurance"] == self.deficit
+        outside = self.legs["side"] + self.legs["recorded"]
+        return self.deficit > 0 and outside == 0 and self.exact
 
 
 @dataclass
@@ -174,6 +174,7 @@ class Tally:
             "compartment": r.compartment,
             "reserve": r.reserve,
             "staked": r.staked,
+            "backing": r.backing,
             "reinsurance": r.reinsurance,
             "side": r.sideCharged,
             "recorded": r.recorded,

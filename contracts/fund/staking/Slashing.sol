@@ -34,6 +34,12 @@ abstract contract Slashing is StakeShares {
     }
 
     /// @inheritdoc IStakedTranche
+    function isHeld() external view returns (bool) {
+        if (msg.sender != FUND) _requireFree();
+        return block.timestamp < _flow.heldUntil;
+    }
+
+    /// @inheritdoc IStakedTranche
     function addIncome(uint256 assets) external onlyFund {
         (Pool memory p, Flow memory f) = _accrued();
         uint256 left = f.streamLeft;

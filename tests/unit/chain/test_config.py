@@ -161,6 +161,7 @@ OPTIONAL = {
     ("fund", "initial_reserve"),
     ("fund", "staking"),
     (*M0, "fund", "initial"),
+    (*M0, "cover"),
     (*M0, "feeds", "secondary"),
     (*M0, "feeds", "primary", "decimals"),
     (*M0, "feeds", "secondary", "decimals"),
@@ -199,8 +200,8 @@ def test_an_unknown_field_is_refused_everywhere():
 def test_the_envelope_is_checked_with_its_numbers():
     error = error_of((*M0, "liquidation", "check_interval"), "60s")
     assert error.path == "markets[0].margin.maintenance"
-    # 0.15 %/s * 60 s + funding + (1 % + 0.75 % + 0.0175 %) * 1.09
-    assert "10.9287%" in error.allowed
+    # 0.15 %/s * 60 s + funding + (1 % + 2.5 * 0.75 % + 0.0175 %) * 1.09
+    assert "12.155%" in error.allowed
     assert "check_interval" in error.remedy
 
 

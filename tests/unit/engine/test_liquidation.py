@@ -221,7 +221,8 @@ def close_out(bench: Bench, take_positions: bool = False, user: int = 1) -> Any:
 
 
 def legs(receipt: Any) -> tuple[int, ...]:
-    layers = ("compartment", "reserve", "staked", "reinsurance", "sideCharged", "recorded")
+    fund = ("compartment", "reserve", "staked", "backing", "reinsurance")
+    layers = (*fund, "sideCharged", "recorded")
     found = tuple(getattr(receipt, layer) for layer in layers)
     assert sum(found) == receipt.deficit
     return found
@@ -248,7 +249,7 @@ def test_bankrupt_accounts_are_not_liquidated_in_parts(victim: Bench) -> None:
 def test_the_compartment_pays_first(victim: Bench) -> None:
     bankrupt(victim)
     have = victim.fund.compartment(victim.engine.address, 0)
-    assert legs(close_out(victim)) == (40 * WAD, 0, 0, 0, 0, 0)
+    assert legs(close_out(victim)) == (40 * WAD, 0, 0, 0, 0, 0, 0)
     assert have - victim.fund.compartment(victim.engine.address, 0) == 40 * 10**6
     assert victim.engine.collateral(victim.account(1)) == 0
     assert victim.state(1).positions == ()
@@ -296,7 +297,7 @@ def test_with_an_empty_fund_the_opposite_side_bears_it(bench: Bench) -> None:
     bench.trade(1, 2, 20, 100)
     bankrupt(bench)
     before = bench.state(2).equity
-    assert legs(close_out(bench)) == (0, 0, 0, 0, 40 * WAD, 0)
+    assert legs(close_out(bench)) == (0, 0, 0, 0, 0, 40 * WAD, 0)
     assert before - bench.state(2).equity == pytest.approx(40 * WAD, abs=10)
 
 
@@ -310,7 +311,7 @@ def test_what_a_side_cannot_bear_is_recorded_and_repaid_first(bench: Bench) -> N
     bench.trade(1, 2, 20, 100)
     bankrupt(bench)
     bearable = 20 * 88 * WAD // 100
-    assert legs(close_out(bench)) == (0, 0, 0, 0, bearable, 40 * WAD - bearable)
+    assert legs(close_out(bench)) == (0, 0, 0, 0, 0, bearable, 40 * WAD - bearable)
     recorded = 40 * WAD - bearable
     assert bench.engine.marketState(0).recordedDeficit == recorded
     assert bench.engine.openDeficit(0) == -(-recorded // SCALE)
@@ -326,7 +327,7 @@ def test_what_a_side_cannot_bear_is_recorded_and_repaid_first(bench: Bench) -> N
 
 def test_the_keeper_may_take_the_positions_at_the_mark(victim: Bench) -> None:
     bankrupt(victim)
-    assert legs(close_out(victim, take_positions=True)) == (40 * WAD, 0, 0, 0, 0, 0)
+    assert legs(close_out(victim, take_positions=True)) == (40 * WAD, 0, 0, 0, 0, 0, 0)
     assert victim.size(KEEPER) == 20 * WAD
     assert victim.size(2) == -20 * WAD
     assert victim.state(1).positions == ()
@@ -343,7 +344,7 @@ def test_a_deficit_is_netted_over_markets_and_split_by_margin(victim: Bench) -> 
     assert bench.state(1).equity == -50 * WAD
     have = [bench.fund.compartment(bench.engine.address, m) for m in (0, 1)]
     receipt = close_out(bench)
-    assert legs(receipt) == (50 * WAD, 0, 0, 0, 0, 0)
+    assert legs(receipt) == (50 * WAD, 0, 0, 0, 0, 0, 0)
     spent = [have[m] - bench.fund.compartment(bench.engine.address, m) for m in (0, 1)]
     first = Fraction(50 * 20 * 82, 20 * 82 + 10 * 99)
     assert spent[0] in (int(first * 10**6), int(first * 10**6) + 1)
@@ -367,7 +368,7 @@ def test_a_stale_market_does_not_stop_the_others(victim: Bench) -> None:
     with expect_revert("PriceNotUsable", market=1):
         bench.liquidator.closeOut(bench.account(1), keeper, False, sender=sender)
     bench.price(100, market=1, wait=30)
-    assert legs(close_out(bench)) == (60 * WAD, 0, 0, 0, 0, 0)
+    assert legs(close_out(bench)) == (60 * WAD, 0, 0, 0, 0, 0, 0)
 
 
 def test_paused_markets_still_liquidate(victim: Bench) -> None:

@@ -32,11 +32,11 @@ def test_compartment_then_reserve(world: FundWorld, alice: Any, bob: Any) -> Non
     fill(world, me, bob.address, 30, 0, 100)
     before = world.token.balanceOf(me)
     receipt = fund.cover(ACCOUNT, [(1, 20)], 0, sender=me)
-    assert legs_of(receipt) == [(20, 0, 0, 0)]
+    assert legs_of(receipt) == [(20, 0, 0, 0, 0)]
     receipt = fund.cover(ACCOUNT, [(1, 50)], 0, sender=me)
     event = receipt.one("Covered")
     assert (event.eventId, event.claimant, event.market) == (2, me, 1)
-    assert (event.account, event.claimed, tuple(event.legs)) == (ACCOUNT, 50, (10, 40, 0, 0))
+    assert (event.account, event.claimed, tuple(event.legs)) == (ACCOUNT, 50, (10, 40, 0, 0, 0))
     assert len(receipt.find("Transfer")) == 1
     assert world.token.balanceOf(me) - before == 70
     assert (fund.compartment(me, 1), fund.reserve(), fund.eventCount()) == (0, 60, 2)
@@ -48,13 +48,13 @@ def test_returns_what_the_receipt_says(world: FundWorld, alice: Any, bob: Any) -
     result = world.fund.cover.call(ACCOUNT, [(1, 50), (2, 7)], 9, sender=alice.address)
     event_id, legs, reward = result
     assert event_id == 1
-    assert [tuple(leg) for leg in legs] == [(30, 20, 0, 0), (5, 2, 0, 0)]
+    assert [tuple(leg) for leg in legs] == [(30, 20, 0, 0, 0), (5, 2, 0, 0, 0)]
     assert reward == 9
 
 
 def test_empty_fund_pays_nothing_and_does_not_revert(world: FundWorld, alice: Any) -> None:
     receipt = world.fund.cover(ACCOUNT, [(1, 50)], 10, sender=alice.address)
-    assert legs_of(receipt) == [(0, 0, 0, 0)]
+    assert legs_of(receipt) == [(0, 0, 0, 0, 0)]
     assert not receipt.find("Transfer") and not receipt.find("KeeperRewardPaid")
     assert world.fund.eventCount() == 1
 
@@ -63,7 +63,7 @@ def test_compartments_are_isolated(world: FundWorld, alice: Any, bob: Any) -> No
     fund, me, engine = world.fund, alice.address, world.engine.address
     fill(world, me, bob.address, 40, 50, 0)
     fill(world, engine, bob.address, 60, 0, 0)
-    assert legs_of(fund.cover(ACCOUNT, [(1, 1_000)], 500, sender=me)) == [(40, 0, 0, 0)]
+    assert legs_of(fund.cover(ACCOUNT, [(1, 1_000)], 500, sender=me)) == [(40, 0, 0, 0, 0)]
     assert fund.compartment(me, 2) == 50
     assert fund.compartment(engine, 1) == 60
 
@@ -71,14 +71,14 @@ def test_compartments_are_isolated(world: FundWorld, alice: Any, bob: Any) -> No
 def test_claims_are_served_in_order(world: FundWorld, alice: Any, bob: Any) -> None:
     fill(world, alice.address, bob.address, 10, 20, 50)
     receipt = world.fund.cover(ACCOUNT, [(2, 60), (1, 30)], 0, sender=alice.address)
-    assert legs_of(receipt) == [(20, 40, 0, 0), (10, 10, 0, 0)]
+    assert legs_of(receipt) == [(20, 40, 0, 0, 0), (10, 10, 0, 0, 0)]
     assert receipt.one("Transfer").value == 80
 
 
 def test_same_market_twice_is_two_claims(world: FundWorld, alice: Any, bob: Any) -> None:
     fill(world, alice.address, bob.address, 10, 0, 50)
     receipt = world.fund.cover(ACCOUNT, [(1, 15), (1, 15)], 0, sender=alice.address)
-    assert legs_of(receipt) == [(10, 5, 0, 0), (0, 15, 0, 0)]
+    assert legs_of(receipt) == [(10, 5, 0, 0, 0), (0, 15, 0, 0, 0)]
     assert world.fund.drawRoom(alice.address, 1).marketWindow == 2_000 * UNIT - 20
 
 
@@ -95,7 +95,7 @@ def test_huge_claims_are_clipped(world: FundWorld, alice: Any, bob: Any) -> None
     fill(world, alice.address, bob.address, 10, 20, 30)
     top = 2**256 - 1
     receipt = world.fund.cover(ACCOUNT, [(1, top), (2, top)], top, sender=alice.address)
-    assert legs_of(receipt) == [(10, 30, 0, 0), (20, 0, 0, 0)]
+    assert legs_of(receipt) == [(10, 30, 0, 0, 0), (20, 0, 0, 0, 0)]
     assert world.fund.totalCapital() == 0
 
 
@@ -109,11 +109,11 @@ def test_strangers_are_refused(world: FundWorld, bob: Any) -> None:
 @pytest.mark.parametrize(
     ("claim", "reward", "legs", "paid"),
     [
-        (5, 3, (5, 0, 0, 0), 3),  # all from the compartment
-        (8, 4, (8, 0, 0, 0), 4),  # 2 from the compartment, 2 from the reserve
-        (20, 9, (10, 10, 0, 0), 9),  # all from the reserve
-        (28, 9, (10, 18, 0, 0), 2),  # what is left
-        (40, 9, (10, 20, 0, 0), 0),  # nothing is left
+        (5, 3, (5, 0, 0, 0, 0), 3),  # all from the compartment
+        (8, 4, (8, 0, 0, 0, 0), 4),  # 2 from the compartment, 2 from the reserve
+        (20, 9, (10, 10, 0, 0, 0), 9),  # all from the reserve
+        (28, 9, (10, 18, 0, 0, 0), 2),  # what is left
+        (40, 9, (10, 20, 0, 0, 0), 0),  # nothing is left
     ],
 )
 def test_reward_comes_last(
@@ -160,7 +160,7 @@ def test_per_claim_is_per_event(world: FundWorld, alice: Any, bob: Any) -> None:
     fund, me = world.fund, alice.address
     fill(world, me, bob.address, CAP, 0, 5_000 * UNIT)
     receipt = fund.cover(ACCOUNT, [(1, 800 * UNIT), (2, 900 * UNIT)], 0, sender=me)
-    assert legs_of(receipt) == [(CAP, 300 * UNIT, 0, 0), (0, 700 * UNIT, 0, 0)]
+    assert legs_of(receipt) == [(CAP, 300 * UNIT, 0, 0, 0), (0, 700 * UNIT, 0, 0, 0)]
 
 
 @pytest.mark.parametrize("above", [-1, 0, 1])
@@ -168,7 +168,7 @@ def test_per_claim_at_its_boundary(world: FundWorld, alice: Any, bob: Any, above
     fill(world, alice.address, bob.address, 0, 0, 5_000 * UNIT)
     claim = LIMITS[0] + above
     receipt = world.fund.cover(ACCOUNT, [(1, claim)], 0, sender=alice.address)
-    assert legs_of(receipt) == [(0, min(claim, LIMITS[0]), 0, 0)]
+    assert legs_of(receipt) == [(0, min(claim, LIMITS[0]), 0, 0, 0)]
 
 
 def test_windows_bind_and_leak(world: FundWorld, alice: Any, bob: Any) -> None:
@@ -231,14 +231,14 @@ def test_own_money_fills_no_bucket(world: FundWorld, alice: Any, bob: Any) -> No
     assert fund.drawRoom(me, 1) == before
     fund.tightenClaimant(me, (0, 0, DAY), sender=world.owner)
     fill(world, me, bob.address, CAP, 0, 5)
-    assert legs_of(fund.cover(ACCOUNT, [(1, CAP + 5)], 0, sender=me)) == [(CAP, 0, 0, 0)]
+    assert legs_of(fund.cover(ACCOUNT, [(1, CAP + 5)], 0, sender=me)) == [(CAP, 0, 0, 0, 0)]
 
 
 def test_unset_is_zero(world: FundWorld, alice: Any, bob: Any) -> None:
     fund, me = world.fund, alice.address
     fill(world, me, bob.address, 0, 0, 1_000 * UNIT)
-    assert legs_of(fund.cover(ACCOUNT, [(77, 5)], 5, sender=me)) == [(0, 0, 0, 0)]
-    assert tuple(fund.previewCover(me, 77, 5)) == (0, 0, 0, 0)
+    assert legs_of(fund.cover(ACCOUNT, [(77, 5)], 5, sender=me)) == [(0, 0, 0, 0, 0)]
+    assert tuple(fund.previewCover(me, 77, 5)) == (0, 0, 0, 0, 0)
 
 
 def test_tightened_below_use_leaves_no_room(world: FundWorld, alice: Any, bob: Any) -> None:
@@ -250,7 +250,7 @@ def test_tightened_below_use_leaves_no_room(world: FundWorld, alice: Any, bob: A
     fund.tightenClaimant(me, (1_000 * UNIT, 100 * UNIT, DAY), sender=world.owner)
     fund.tightenClaimantMarket(me, 1, (CAP, 200 * UNIT), sender=world.owner)
     assert tuple(fund.drawRoom(me, 1))[1:] == (0, 0)
-    assert legs_of(fund.cover(ACCOUNT, [(1, 5)], 0, sender=me)) == [(0, 0, 0, 0)]
+    assert legs_of(fund.cover(ACCOUNT, [(1, 5)], 0, sender=me)) == [(0, 0, 0, 0, 0)]
     # the old draw drains at the new rate, from the change on
     used = 1_000 * UNIT - 2_500 * UNIT * 1 // DAY
     room = fund.drawRoom.call(me, 1, at=start + 19 * DAY // 2)[1]
@@ -298,7 +298,7 @@ def test_preview_is_cover(world: FundWorld, alice: Any, bob: Any, claim: int) ->
 
 def test_preview_for_strangers_is_nothing(world: FundWorld, bob: Any) -> None:
     world.fund.fundReserve(50, sender=bob.address)
-    assert tuple(world.fund.previewCover(bob.address, 1, 10)) == (0, 0, 0, 0)
+    assert tuple(world.fund.previewCover(bob.address, 1, 10)) == (0, 0, 0, 0, 0)
 
 
 def test_inside_a_liquidation(world: FundWorld, bob: Any) -> None:
@@ -307,7 +307,7 @@ def test_inside_a_liquidation(world: FundWorld, bob: Any) -> None:
     fill(world, engine, bob.address, 10, 0, 50)
     data = world.in_liquidation("cover", ACCOUNT, [(1, 30)], 2)
     receipt = world.client.send(world.liquidator.address, data, sender=world.owner)
-    assert legs_of(receipt) == [(10, 20, 0, 0)]
+    assert legs_of(receipt) == [(10, 20, 0, 0, 0)]
     assert world.token.balanceOf(engine) == 32
     approve = world.token.approve.encode(world.fund.address, 32)
     world.engine.callFree(world.token.address, approve, sender=world.owner)

@@ -40,7 +40,7 @@ def test_unpayable_cover_pays_nothing_and_costs_nothing(
     claims = [(1, CAP + 5), (2, 5)]
     event_id, legs, reward = fund.cover.call(ACCOUNT, claims, 3, sender=me)
     assert (event_id, reward) == (0, 0)
-    assert [tuple(leg) for leg in legs] == [(0, 0, 0, 0)] * 2
+    assert [tuple(leg) for leg in legs] == [(0, 0, 0, 0, 0)] * 2
     receipt = fund.cover(ACCOUNT, claims, 3, sender=me)
     assert [event.name for event in receipt.events] == ["CoverFailed"]
     event = receipt.one("CoverFailed")
@@ -56,11 +56,11 @@ def test_unpayable_cover_pays_nothing_and_costs_nothing(
 
 
 def test_unpayable_release_reverts(hostile: FundWorld, bob: Any) -> None:
-    hostile.fund.fundReserve(CAP, sender=bob.address)
+    hostile.fund.fundBacking(CAP, sender=bob.address)
     hostile.token.setBlocked(bob.address, True, sender=hostile.owner)
     with expect_revert("Blocked"):
-        hostile.fund.releaseReserve(bob.address, 5, sender=hostile.owner)
-    assert hostile.fund.reserve() == CAP
+        hostile.fund.releaseBacking(bob.address, 5, sender=hostile.owner)
+    assert hostile.fund.backing() == CAP
 
 
 def test_fee_on_transfer_is_refused(hostile: FundWorld, alice: Any, bob: Any) -> None:
@@ -173,6 +173,9 @@ def test_setters_do_not_run_inside_a_call(hostile: FundWorld, bob: Any) -> None:
         fund.tightenClaimantMarket.encode(hostile.engine.address, 1, (1, 1)),
         fund.setReserveTarget.encode(5),
         fund.releaseReserve.encode(bob.address, 5),
+        fund.releaseBacking.encode(bob.address, 5),
+        fund.setRiskOracle.encode(fund.address),
+        fund.noteSolvency.encode(),
     ):
         token.setCallback(fund.address, data, sender=hostile.owner)
         fund.fundReserve(7, sender=bob.address)

@@ -109,7 +109,7 @@ def test_bad_debt_is_covered_in_the_same_call(lending: Pool, bob: Any, carol: An
     assert receipt.one("BadDebt").deficit == 75 * UNIT
     event = receipt.one("Covered")
     assert (event.claimant, event.market, event.claimed) == (pool.address, 0, 75 * UNIT)
-    assert tuple(event.legs) == (7_500_000, 67_500_000, 0, 0)
+    assert tuple(event.legs) == (7_500_000, 67_500_000, 0, 0, 0)
     assert (pool.openDeficit(0), pool.totalAssets()) == (0, before)
     assert held(lending) == pool.cash()
 
@@ -141,7 +141,7 @@ def test_limits_and_a_second_claim(lending: Pool, alice: Any, bob: Any, carol: A
 def test_an_empty_fund_stops_no_liquidation(lending: Pool, bob: Any, carol: Any) -> None:
     lending.set_price(1_000)
     receipt = lending.pool.liquidate(bob.address, 2**255, sender=carol.address)
-    assert tuple(receipt.one("Covered").legs) == (0, 0, 0, 0)
+    assert tuple(receipt.one("Covered").legs) == (0, 0, 0, 0, 0)
     assert lending.pool.debtOf(bob.address) == 0
     assert lending.pool.openDeficit(0) == receipt.one("BadDebt").deficit
 

@@ -110,6 +110,8 @@ def test_only_roles(world: FundWorld, alice: Any, bob: Any) -> None:
         (fund.setClaimantMarket, (who, 1, MARKET_LIMITS)),
         (fund.tightenClaimantMarket, (who, 1, MARKET_LIMITS)),
         (fund.releaseReserve, (who, 1)),
+        (fund.releaseBacking, (who, 1)),
+        (fund.setRiskOracle, (who,)),
         (fund.setReserveTarget, (0,)),
     ]
     for function, args in calls:

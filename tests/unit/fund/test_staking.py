@@ -381,7 +381,7 @@ def test_known_answer_600_300_100(world: FundWorld, alice: Any, bob: Any, carol:
     client.warp(WEEK)
     t.requestRedeem(100 * UNIT * SHARES, carol.address, me, sender=me)
     receipt = lose(world, alice, 250 * UNIT)
-    assert tuple(receipt.one("Covered").legs) == (0, 0, 250 * UNIT, 0)
+    assert tuple(receipt.one("Covered").legs) == (0, 0, 250 * UNIT, 0, 0)
     event = receipt.one("Slashed")
     assert (event.loss, event.fromActive) == (250 * UNIT, 150 * UNIT)
     assert (event.firstBucket, list(event.cuts)) == (1, [75 * UNIT, 25 * UNIT])
@@ -412,7 +412,7 @@ def test_a_matured_bucket_is_fixed(world: FundWorld, alice: Any, bob: Any, carol
     client.warp(WEEK + COOLDOWN)
     assert t.slashable() == 500 * UNIT
     legs = tuple(lose(world, alice, 900 * UNIT).one("Covered").legs)
-    assert legs == (0, 0, 500 * UNIT, 0)
+    assert legs == (0, 0, 500 * UNIT, 0, 0)
     t.claim(1, bob.address, bob.address, sender=bob.address)
     assert world.token.balanceOf(bob.address) == BIG
 
@@ -423,7 +423,7 @@ def test_reserve_pays_before_stakers(world: FundWorld, alice: Any, bob: Any) -> 
     world.fund.fundCompartment(alice.address, 1, 20, sender=bob.address)
     preview = tuple(world.fund.previewCover(alice.address, 1, 120))
     receipt = lose(world, alice, 120)
-    assert tuple(receipt.one("Covered").legs) == preview == (20, 30, 70, 0)
+    assert tuple(receipt.one("Covered").legs) == preview == (20, 30, 70, 0, 0)
     assert receipt.one("Transfer").value == 120
     room = world.fund.drawRoom(alice.address, 1)
     assert BIG - room.claimantWindow == BIG - room.marketWindow == 100
@@ -441,7 +441,7 @@ def test_limits_bind_the_stake_too(world: FundWorld, alice: Any, bob: Any) -> No
     world.tranche.deposit(100, bob.address, sender=bob.address)
     world.fund.fundReserve(25, sender=bob.address)
     legs = tuple(lose(world, alice, 1_000).one("Covered").legs)
-    assert legs == (0, 25, 35, 0)
+    assert legs == (0, 25, 35, 0, 0)
 
 
 def test_wipe_out_starts_a_new_series(world: FundWorld, alice: Any, bob: Any, carol: Any) -> None:
@@ -450,7 +450,7 @@ def test_wipe_out_starts_a_new_series(world: FundWorld, alice: Any, bob: Any, ca
     t.deposit(100 * UNIT, bob.address, sender=bob.address)
     t.requestRedeem(40 * UNIT * SHARES, bob.address, bob.address, sender=bob.address)
     receipt = lose(world, alice, 200 * UNIT)
-    assert tuple(receipt.one("Covered").legs) == (0, 0, 100 * UNIT, 0)
+    assert tuple(receipt.one("Covered").legs) == (0, 0, 100 * UNIT, 0, 0)
     assert receipt.one("SeriesEnded").rest == 0
     assert (t.series(), t.totalSupply(), t.balanceOf(bob.address)) == (1, 0, 0)
     assert t.slashable() == 0

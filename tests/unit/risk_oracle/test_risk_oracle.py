@@ -167,7 +167,7 @@ def test_reporters(oracle: Contract, owner: Any, accounts: Any, alice: Any, mall
             post(oracle, alice, small)
     with expect_revert("AboveMaximum"):
         post(oracle, alice, 2**128)
-    with expect_revert("TooManyMarkets"):
+    with expect_revert("ReportTooLong"):
         post(oracle, alice, 10**6, [(i, 1) for i in range(65)])
     post(oracle, alice, 10**6, [(i, 1) for i in range(64)])
     report = oracle.report(alice.address)
