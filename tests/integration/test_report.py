@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -328,3 +331,33 @@ def test_the_page_stands_alone_on_a_phone(crash: Crash, tmp_path: Path) -> None:
             assert json.loads(data.read_text())["deployment"]["dataHash"] in body
             assert "checks hold" in body
         browser.close()
+
+
+@pytest.mark.slow
+def test_the_commands(crash: Crash, tmp_path: Path) -> None:
+    """`ape run index_events` and `ape run report` as users type them, in processes of their own."""
+    crash.system.record.save(tmp_path / f"{crash.system.record.chain_id}.json")
+    environment = {
+        **os.environ,
+        "APE_FOUNDRY_HOST": crash.system.client.url,
+        "BACKSTOP_DEPLOYMENTS": str(tmp_path),
+    }
+
+    def ape(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).parent / "ape"), "run", *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    done = ape("index_events", "--json", "--export", str(tmp_path / "parquet"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["events"] == crash.store.count() == found["added"]
+    assert found["blockHash"] == crash.store.tip.hash  # type: ignore[union-attr]
+    assert (tmp_path / "parquet" / "shortfall_resolved.parquet").is_file()
+    done = ape("report", "--to", str(crash.last), "--out", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    expected = crash.report()
+    assert json.loads(done.stdout)["reportHash"] == expected.digest
+    assert (tmp_path / "out" / "report.json").read_text() == expected.text
+    done = ape("report", "--to", "999999")
+    assert done.returncode == 2 and "beyond the latest block" in done.stderr
+    assert "Traceback" not in done.stderr
