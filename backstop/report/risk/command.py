@@ -275,6 +275,7 @@ class Shown:
             console=self.console,
         )
         self.task: Any = None
+        self.tenths = -1
 
     def __enter__(self) -> Shown:
         self.bar.start()
@@ -292,6 +293,10 @@ class Shown:
         if self.task is None:
             self.task = self.bar.add_task("paths", total=progress.total, risk="")
         self.bar.update(self.task, completed=progress.done, risk=risk_text(progress))
+        # a log has no bar: one line at the first paths and one at every tenth of them
+        if progress.done * 10 // progress.total > self.tenths and not self.console.is_terminal:
+            self.tenths = progress.done * 10 // progress.total
+            self.phase(f"{progress.done:,} of {progress.total:,} paths {risk_text(progress)}")
 
     def step(self, done: int, total: int, text: str = "") -> None:
         """Progress of something that is no Monte Carlo run."""
