@@ -276,7 +276,7 @@ def test_adl_study_reads_the_published_waves(run, tmp_path):
 # --- parameters -----------------------------------------------------------------------------------
 
 
-def test_recommended_parameters_are_accepted_and_deploy(run, tmp_path):
+def test_recommended_parameters_are_accepted(run, tmp_path):
     out = tmp_path / "r.yaml"
     result = run(f"recommend --fund 2000000 --out {out}")
     assert result.exit_code == 0, result.output
@@ -287,11 +287,6 @@ def test_recommended_parameters_are_accepted_and_deploy(run, tmp_path):
         assert new.parameters.mark_speed_ppb == old.parameters.mark_speed_ppb
         assert new.parameters.initial_margin_ppm > new.parameters.maintenance_margin_ppm
         assert new.parameters.open_interest_cap != old.parameters.open_interest_cap
-    assert run(f"deploy --account TEST::0 --parameters {out}").exit_code == 0
-    markets = json.loads(run("markets --json").output)
-    assert markets[0]["parameters"]["maintenance_margin_ppm"] == (
-        found.markets[0].parameters.maintenance_margin_ppm
-    )
 
 
 def test_recommend_follows_the_tail_and_refuses_what_does_not_fit(run, tmp_path):
@@ -319,133 +314,6 @@ def test_recommend_takes_the_target_of_a_summary(run, tmp_path):
     result = run(f"recommend --summary {tmp_path}/a --out {tmp_path}/r.yaml --json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["fund"] == summary(tmp_path / "a")["required"]["target"]
-
-
-# --- with a chain ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def traded(run, tmp_path):
-    """A deployed system with two traders against each other in two markets."""
-    assert run("deploy --account TEST::0").exit_code == 0
-    for trader, amount in ((1, 5000), (2, 9000)):
-        assert run(f"deposit {amount} --account TEST::{trader} --mint").exit_code == 0
-    order = tmp_path / "a.json"
-    for text in ("BTC buy 0.5 60000", "ETH sell 3 3000"):
-        assert run(f"sign_order {text} --account TEST::1 -o {order}").exit_code == 0
-        assert run(f"settle_order {order} --account TEST::2").exit_code == 0
-    return run
-
-
-NETWORK = "--network ethereum:local:foundry"
-
-
-def test_a_chain_is_read_account_by_account(traded, tmp_path):
-    line = f"size-fund {FEW} {NETWORK} --volume BTC=1000000 --out {tmp_path}/a --json"
-    result = traded(line)
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert found["platform"]["kind"] == "chain" and found["fund"]["total"] == 130_000
-    assert found["collateral"] == {"symbol": "mUSD", "decimals": 6}
-    held = rows(tmp_path / "a" / "liquidations.csv")
-    sizes = {(row["owner"], row["collateral"]): float(row["collateralAmount"]) for row in held}
-    account = json.loads(traded("account TEST::1 --json").output)
-    mine = {p["name"]: float(p["size"]) for p in account["positions"]}
-    assert mine == {"BTC": 0.5, "ETH": -3.0}
-    owners = {owner for owner, _ in sizes}
-    assert len(owners) == 2
-    for (_, market), size in sizes.items():
-        assert abs(size) == abs(mine[market])
-    notes = " ".join(found["notes"])
-    assert "Daily volume of ETH" in notes
-    output = failed(traded(f"stress {NETWORK} --volume DOGE=1"))
-    assert "the markets are BTC, ETH" in output
-
-
-def test_a_chain_without_positions_is_said(run):
-    assert run("deploy --account TEST::0").exit_code == 0
-    assert "no account has a position" in failed(run(f"stress {NETWORK}"))
-
-
-def test_a_network_without_a_deployment_is_said(run):
-    assert "run `ape run deploy`" in failed(run(f"stress {NETWORK}"), 1)
-
-
-def oracle(tmp_path):
-    """The deployment's RiskOracle with TEST::0 as reporter: recorded, or deployed here."""
-    import ape
-
-    from backstop.chain.artifacts import contract_abi
-    from backstop.chain.record import DeployedContract, load_record, record_path
-    from backstop.chain.transport import ApeClient, Contract
-    from backstop.report.risk.posting import ORACLE
-
-    admin = ape.accounts.test_accounts[0]
-    provider = ape.networks.active_provider
-    record = load_record(provider.chain_id)
-    if ORACLE not in record.contracts:
-        manager = admin.deploy(ape.project.get_contract("Authority"), admin)
-        rules = (1, 86400, 500, 100, 7500, 50_000)
-        made = admin.deploy(ape.project.get_contract("RiskOracle"), manager, 10**9, rules)
-        made.setReporter(admin, True, sender=admin)
-        contracts = dict(record.contracts)
-        contracts[ORACLE] = DeployedContract("RiskOracle", made.address, code_hash(made.address))
-        from dataclasses import replace
-
-        replace(record, contracts=contracts).save(record_path(record.chain_id))
-        record = load_record(provider.chain_id)
-    entry = record.contracts[ORACLE]
-    abi = contract_abi(ape.project.get_contract, entry.artifact)
-    return admin, Contract(ApeClient(provider, admin), entry.address, abi, check=False)
-
-
-def code_hash(address):
-    import ape
-    from eth_utils import keccak
-
-    return "0x" + keccak(bytes(ape.networks.active_provider.get_code(address))).hex()
-
-
-def test_post_target_sends_target_parts_and_hashes(traded, tmp_path):
-    run = traded
-    folder = tmp_path / "a"
-    # a target must be at least 10,000 units
-    assert run(f"size-fund {FEW} {NETWORK} --floor 1000 --out {folder}").exit_code == 0
-    found = summary(folder)
-    admin, contract = oracle(tmp_path)
-    if str(admin.address) not in [str(a) for a in contract.reporters()]:
-        pytest.skip("the recorded RiskOracle has another reporter")
-    dry = run(f"post-target {folder} --account TEST::0 --dry-run")
-    assert dry.exit_code == 0, dry.output
-    assert "nothing was sent" in dry.output and found["data_hash"] in dry.output
-    assert contract.report(admin.address).postedAt == 0
-    assert "is no reporter" in failed(run(f"post-target {folder} --account TEST::3"), 1)
-    sent = run(f"post-target {folder} --account TEST::0 --json")
-    assert sent.exit_code == 0, sent.output
-    report = contract.report(admin.address)
-    wad = int(found["required"]["target_wad"])
-    assert report.target == -(-wad // 10**12)
-    assert bytes(report.dataHash).hex() == found["data_hash"]
-    assert bytes(report.codeHash).hex() == found["code_hash"]
-    for name, part in found["contributions_wad"].items():
-        expected = -(-int(part) // 10**12)
-        assert contract.contribution(found["markets"][name]) == expected
-
-
-def test_post_target_refuses_what_must_not_be_posted(traded, tmp_path):
-    run, folder = traded, tmp_path / "a"
-    assert "run `ape run size-fund` first" in failed(run(f"post-target {folder} --account TEST::0"))
-    assert run(f"size-fund {FEW} --out {folder}").exit_code == 0
-    path = folder / "summary.json"
-    whole = json.loads(path.read_text())
-    path.write_text(json.dumps(whole | {"partial": True}))
-    assert "stopped" in failed(run(f"post-target {folder} --account TEST::0"))
-    path.write_text(json.dumps(whole | {"study": "stress"}))
-    assert "is of stress" in failed(run(f"post-target {folder} --account TEST::0"))
-    path.write_text(json.dumps(whole | {"contributions_wad": {"DOGE": "1"}}))
-    assert "the deployment has BTC, ETH" in failed(run(f"post-target {folder} --account TEST::0"))
-    path.write_text("{")
-    assert "is no summary" in failed(run(f"post-target {folder} --account TEST::0"))
 
 
 # --- as processes of their own --------------------------------------------------------------------
