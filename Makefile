@@ -16,7 +16,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-simulation bench-store bench-monitor clean distclean
+.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench-gas: compile ## gas of every operation
 
 bench-store: compile ## events a second of the event store
 	@python benchmarks/store/bench_store.py $(ARGS)
+
+bench-keeper: compile ## the keeper's speed, and its waits in the crash of 10 October 2025
+	@python benchmarks/keeper/run.py $(ARGS)
 
 bench-monitor: compile ## the live page: first chart, update, memory: make bench-monitor ARGS="--minutes 20"
 	@python benchmarks/monitor/run.py $(ARGS)

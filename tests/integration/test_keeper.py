@@ -135,8 +135,24 @@ def place(deployed: System, node: Anvil, tmp_path: Path) -> Iterator[Place]:
 
 
 def settle(keeper: Keeper, looks: int = 3) -> None:
+    """So many looks; what each sends is mined before the next (where blocks are automatic)."""
+    client = RpcClient(keeper.system.client.url)
     for _ in range(looks):
         keeper.look()
+        deadline = time.monotonic() + 20
+        while waiting(client, keeper) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    client.close()
+
+
+def waiting(client: RpcClient, keeper: Keeper) -> bool:
+    if not client.rpc("anvil_getAutomine"):
+        return False
+    counts = [
+        client.rpc("eth_getTransactionCount", keeper.wallet.address, tag)
+        for tag in ("pending", "latest")
+    ]
+    return counts[0] != counts[1]
 
 
 # --- ways
