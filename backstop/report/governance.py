@@ -10,6 +10,7 @@ from eth_utils import keccak
 
 from backstop.chain.artifacts import contract_abi
 from backstop.chain.deploy import ROLE_IDS
+from backstop.chain.format import duration
 from backstop.harness.abi import Abi, Codec, NoData, signature_of
 from backstop.report.context import Context
 from backstop.store import StoredEvent
@@ -126,11 +127,11 @@ class Governance:
             )
         for (role, holder), event in sorted(self.roles.items()):
             if event["since"] > now:
-                what = f"role {_role_name(role)} with a delay of {event['delay']} s"
+                what = f"role {_role_name(role)} with a delay of {duration(event['delay'])}"
                 found.append(_entry(what, holder, event["since"]))
         for target, event in sorted(self.admin_delays.items()):
             if event["since"] > now:
-                what = f"delay of changes of its roles: {event['delay']} s"
+                what = f"delay of changes of its roles: {duration(event['delay'])}"
                 found.append(_entry(what, self._name(target), event["since"]))
         return found
 
