@@ -41,6 +41,8 @@ NOT_MODELLED = (
     "contracts' flags, growing discounts and steps of limited size take longer.",
     "Reserve and staked tranche are one shared layer, its limits windows of fixed length instead "
     "of buckets that drain; caps of compartments and the refill of the reserve are left out.",
+    "Reinsurance pays nothing here, and surcharge and margins do not follow the fund's solvency "
+    "ratio: they are those of a fund at its target.",
     "Nobody trades, deposits or withdraws during a path; funding and trading fees are not paid.",
     "Surcharge, discount and reward are the same in all markets: means weighted by open interest.",
     "The mark follows the index at once, while the contracts bound its speed.",

@@ -67,6 +67,8 @@ def policy_for(base: MarketConfig, policy: Policy, follow_tail: bool) -> Policy:
         funding_clamp=market.funding_clamp_ppb / PPB,
         reward=rules.reward_ppm / PPM,
         discount=rules.max_discount_ppm / PPM,
+        # how far the surcharge may rise over its base; fixed where no terms follow the fund
+        surcharge_cap=base.cover.cap_ppm / PPM if base.cover else 1.0,
     )
 
 
