@@ -270,3 +270,37 @@ def test_a_sequencer():
     assert parameters.sequencer.grace == 3600
     with pytest.raises(ConfigError, match=r"sequencer\.grace"):
         Parameters.parse(TEXT + f"\nsequencer: {{feed: '{ADDRESS}', grace: 2h}}\n")
+
+
+REINSURANCE = {"premium_share": "5%", "premium_cap": "20000", "initial_premium": "5000"}
+
+
+def test_reinsurance():
+    assert Parameters.parse(TEXT).fund.reinsurance is None
+    parameters = Parameters.parse(changed(("fund", "reinsurance"), REINSURANCE))
+    wanted = parameters.fund.reinsurance
+    assert wanted is not None
+    assert (wanted.premium_share_ppm, wanted.premium_cap) == (50_000, 20_000)
+    without = {name: value for name, value in REINSURANCE.items() if name != "initial_premium"}
+    found = Parameters.parse(changed(("fund", "reinsurance"), without)).fund.reinsurance
+    assert found is not None and found.initial_premium == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("premium_share", "101%", "to 100%"),
+        ("premium_share", REMOVE, "percentage"),
+        ("premium_cap", REMOVE, "amount of tokens"),
+        ("premium_cap", "0.0000001", "6 decimal"),
+        ("premium_cap", str(10**30), "below 2\\^112"),
+        ("initial_premium", "20001", "at most premium_cap"),
+        ("premium", "1", "one of"),
+    ],
+)
+def test_mistakes_about_reinsurance_are_named(field, value, allowed):
+    section = {k: v for k, v in (REINSURANCE | {field: value}).items() if v is not REMOVE}
+    with pytest.raises(ConfigError) as caught:
+        Parameters.parse(changed(("fund", "reinsurance"), section))
+    assert caught.value.path == f"fund.reinsurance.{field}"
+    assert re.search(allowed, caught.value.allowed), caught.value.allowed
