@@ -113,7 +113,7 @@ abstract contract Waterfall is Surplus {
 
     /// @dev What the fund's own layers pay.
     function _ownLegs(Legs memory legs) private pure returns (uint256) {
-        return legs.compartment + legs.reserve + legs.staked;
+        return legs.compartment + legs.reserve + legs.staked + legs.backing;
     }
 
     function _openDraw(address claimant) private view returns (Draw memory draw) {

@@ -156,6 +156,14 @@ class PutMachine(RuleBasedStateMachine):
             lambda _: self.fund.premium.fund(assets),
         )
 
+    @rule(assets=amounts)
+    def fund_backing(self, assets: int) -> None:
+        """The layer before the put."""
+        self.both(
+            lambda: self.chain.fundBacking(assets, sender=self.owner),
+            lambda _: self.fund.fund_backing(assets),
+        )
+
     # --- the life of a series
 
     @rule(
@@ -292,6 +300,7 @@ class PutMachine(RuleBasedStateMachine):
         assert put.seriesCount() == len(self.put.series)
         assert put.owedToFund() == self.put.owed_to_fund == 0
         assert self.chain.reserve() == self.fund.reserve
+        assert self.chain.backing() == self.fund.backing
         premium = self.fund.premium
         assert tuple(self.chain.premium()) == (premium.budget, premium.share, premium.cap)
         for market in MARKETS:

@@ -57,6 +57,24 @@ def test_layer_4_pays_what_the_fund_leaves(rogue: Rogue, alice: Any) -> None:
     assert world.token.balanceOf(world.fund.address) == world.fund.totalCapital() == 0
 
 
+def test_the_second_slice_comes_first(rogue: Rogue, alice: Any, bob: Any) -> None:
+    """All layers in one event, and not a unit more than the claims."""
+    world, _ = rogue
+    world.tranche.setTerms(10**9, 86_400 * 7, sender=world.owner)
+    world.tranche.deposit(11, bob.address, sender=bob.address)
+    world.fund.fundBacking(7, sender=bob.address)
+    preview = world.fund.previewCover(alice.address, 1, 100)
+    assert tuple(preview) == (30, 20, 11, 7, 32)
+    before = world.token.balanceOf(alice.address)
+    receipt = world.fund.cover(ACCOUNT, [(1, 100), (2, 5)], 0, sender=alice.address)
+    assert [tuple(e.legs) for e in receipt.find("Covered")] == [
+        (30, 20, 11, 7, 32),
+        (0, 0, 0, 0, 5),
+    ]
+    assert world.token.balanceOf(alice.address) - before == 105
+    assert world.token.balanceOf(world.fund.address) == world.fund.totalCapital() == 0
+
+
 def test_it_is_not_asked_while_the_fund_can_pay(rogue: Rogue, alice: Any) -> None:
     world, contract = rogue
     assert legs(world.fund.cover(ACCOUNT, [(1, 50)], 0, sender=alice.address)) == [(30, 20, 0)]
