@@ -82,8 +82,20 @@ interface IInsuranceFund {
     event PremiumIncome(address indexed claimant, uint256 indexed market, uint256 assets);
     event PremiumFunded(address indexed from, uint256 assets);
     event PremiumPaid(address indexed reinsurer, uint256 assets);
+    event InventorySet(address indexed claimant, address inventory);
+    /// @notice Capital left for a market's backstop inventory, by layer.
+    event CapitalDeployed(
+        address indexed claimant, uint256 indexed market, uint256 fromCompartment, uint256 fromReserve
+    );
+    event CapitalReturned(
+        address indexed claimant, uint256 indexed market, uint256 toReserve, uint256 toCompartment, uint256 profit
+    );
+    event CapitalWrittenOff(
+        address indexed claimant, uint256 indexed market, uint256 fromCompartment, uint256 fromReserve
+    );
 
     error NotClaimant(address caller);
+    error NotInventory(address caller);
     error NotReinsurer(address caller);
     /// @notice A reinsurer is a contract, and no member of the lock.
     error InvalidReinsurer(address reinsurer);
@@ -158,7 +170,22 @@ interface IInsuranceFund {
     /// @notice Anybody may start the clock of a gap between reserve and target. Nothing changes if it runs already.
     function noteReserveGap() external;
 
+    /// @notice Pays collateral for a market's backstop inventory to the claimant's inventory contract, which is the only
+    /// caller: from the compartment, then from the reserve inside all draw limits; less than asked, or nothing, if there
+    /// is no more.
+    function deployCapital(address claimant, uint256 market, uint256 assets) external returns (uint256 drawn);
+
+    /// @notice Takes capital of an inventory back, from anybody: it repays the reserve, then the compartment; the rest is
+    /// income of the market.
+    function returnCapital(address claimant, uint256 market, uint256 assets) external;
+
+    /// @notice Forgets capital that was lost, the compartment's first; only the claimant's inventory contract.
+    function writeOffCapital(address claimant, uint256 market, uint256 assets) external;
+
     // ------------------------------------------------------------------ roles
+
+    /// @notice Names the contract that may use a claimant's capital for inventory; zero for none.
+    function setInventory(address claimant, address inventory) external;
 
     /// @notice Sets the stakers' share of all income, in 1e-6.
     function setStakerShare(uint256 ppm) external;
@@ -270,4 +297,13 @@ interface IInsuranceFund {
 
     /// @notice How many events have been covered.
     function eventCount() external view returns (uint256);
+
+    /// @notice The contract that may use the claimant's capital for inventory.
+    function inventoryOf(address claimant) external view returns (address);
+
+    /// @notice What is outside as inventory capital of a market, by the layer it came from.
+    function deployedCapital(address claimant, uint256 market)
+        external
+        view
+        returns (uint256 fromCompartment, uint256 fromReserve);
 }

@@ -36,6 +36,14 @@ interface ILiquidator {
     );
     event ShortfallResolved(bytes32 indexed account, bytes32 indexed keeper, Receipt receipt);
 
+    /// @notice Inventory came (`size` signed base) from `account`, at `price`.
+    event InventoryTaken(uint256 indexed market, bytes32 indexed account, int256 size, uint256 price);
+    event InventorySold(uint256 indexed market, bytes32 indexed buyer, int256 size, uint256 price);
+    /// @notice All inventory of a market was torn up against the opposite side at the mark.
+    event InventoryUnwound(
+        uint256 indexed market, bytes32 indexed keeper, int256 size, uint256 markPrice, uint256 reward
+    );
+
     error NotOwner(bytes32 account, address caller);
     error SameAccount(bytes32 account);
     /// @notice Equity is at or above maintenance margin.
@@ -51,6 +59,12 @@ interface ILiquidator {
     /// @notice The take-over price is worse than the keeper's limit.
     error LimitPrice(uint256 price, uint256 limit);
     error TooEarly(bytes32 account, uint256 earliest);
+    /// @notice The backstop takes nothing of this market now, and it is too early to deleverage.
+    error BackstopFull(uint256 market);
+    /// @notice The backstop has no position in this market.
+    error NoInventory(uint256 market);
+    /// @notice What is left under the loss cap still covers the inventory's maintenance margin.
+    error InventoryHolds(uint256 market, uint256 cushion, uint256 maintenanceMargin);
     /// @notice None of the orders could be filled.
     error NothingFilled();
     error OrdersAndSignatures(uint256 orders, uint256 signatures);
@@ -82,6 +96,32 @@ interface ILiquidator {
         IOrderSettlement.Order[] calldata orders,
         bytes[] calldata signatures
     ) external returns (uint256 base);
+
+    /// @notice Moves part of a position to the backstop's account, at the discount that the clock has reached, once the
+    /// discount had its time (`ramp` seconds from the flag). What does not fit under the backstop's caps is torn up in the
+    /// same transaction if `deleverageDelay` has passed too. Inventory whose cushion is used up is torn up first.
+    /// @param keeper account that gets the reward
+    /// @return taken base that the backstop took, WAD
+    /// @return tornUp base that was closed against the opposite side, WAD
+    function liquidateToBackstop(bytes32 account, uint256 market, bytes32 keeper)
+        external
+        returns (uint256 taken, uint256 tornUp);
+
+    /// @notice The caller's account `buyer` takes inventory over at the auction's price; it needs its own margin.
+    /// @param maxBase at most this much base, WAD
+    /// @param limitPrice worst price for the buyer, WAD
+    function buyInventory(uint256 market, bytes32 buyer, uint256 maxBase, uint256 limitPrice)
+        external
+        returns (uint256 base, uint256 price);
+
+    /// @notice Tears the backstop's inventory up against the opposite side at the mark, once what is left of its equity
+    /// or of its loss cap is less than its maintenance margin.
+    /// @param keeper account that gets the fixed reward
+    function unwindInventory(uint256 market, bytes32 keeper) external returns (uint256 base);
+
+    /// @notice Like `closeOut`, but the backstop takes the positions at the mark as far as its caps allow; what does not
+    /// fit is torn up.
+    function closeOutToBackstop(bytes32 account, bytes32 keeper) external returns (Receipt memory receipt);
 
     /// @notice Closes part of a position against the opposite side at the mark, once nobody took it for
     /// `deleverageDelay` seconds after the flag.

@@ -16,7 +16,7 @@ def cli(as_json: bool) -> None:
     Example:
       ape run fund
     """
-    from backstop.chain.format import amount, duration, percent, table, time
+    from backstop.chain.format import amount, duration, percent, quantity, table, time
     from backstop.chain.views import FundView
 
     system = open_system()
@@ -60,4 +60,18 @@ def cli(as_json: bool) -> None:
         f"limits   {amount(sheet.per_claim)} an event, {amount(sheet.per_window)} in"
         f" {duration(sheet.window)} ({amount(sheet.window_room)} left)",
     ]
+    if sheet.inventories:
+        inventory = [
+            (
+                i.name,
+                f"{amount(i.deployed)} of {amount(i.capital_cap)}",
+                quantity(i.size),
+                f"{amount(i.notional)} of {amount(i.notional_cap)}",
+                amount(i.price) if i.size else "-",
+                f"{amount(i.lost)} of {amount(i.loss_cap)}",
+            )
+            for i in sheet.inventories
+        ]
+        heads = ("backstop", "capital", "inventory", "notional", "asked", "lost")
+        text += ["", table(heads, inventory)]
     answer(as_json, sheet, "\n".join(text))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backstop.chain.clients import Keeper
     from backstop.chain.deploy import System
 
-WAYS = ("auto", "flag", "take-over", "orders", "deleverage", "close-out")
+WAYS = ("auto", "flag", "take-over", "orders", "backstop", "deleverage", "close-out")
 
 
 @click.command(cls=UserCommand, short_help="Liquidate an account")
@@ -48,14 +48,15 @@ def cli(
 
     A bankrupt account is closed out and its deficit goes down the waterfall. Of another one that is
     below maintenance margin, a position is filled against the signed orders given, else taken over
-    into the keeper's account (which needs collateral), else deleveraged, else flagged.
+    into the keeper's account (which needs collateral), else deleveraged, else flagged. `--way
+    backstop` hands a position, or all of a bankrupt account, to the fund's own account.
 
     \b
     Example:
       ape run liquidate TEST::1 --account TEST::3
       ape run liquidate TEST::1 --account TEST::3 --way orders --order bid.json
     """
-    from backstop.chain.clients import Keeper
+    from backstop.chain.inventory import InventoryKeeper
     from backstop.chain.orders import SignedOrder
 
     victim = find_account(target)
@@ -63,7 +64,7 @@ def cli(
         raise click.UsageError("--way orders needs at least one --order FILE")
     files = [SignedOrder.load(path) for path in orders]
     system = open_system()
-    keeper = Keeper(system, account, sub)
+    keeper = InventoryKeeper(system, account, sub)
     number = find_market(system, market) if market else None
     result: Any
     if way == "auto":
@@ -72,12 +73,16 @@ def cli(
         result = keeper.flag(victim)
     elif way == "close-out":
         result = keeper.close_out(victim)
+    elif way == "backstop" and keeper.account(victim).bankrupt:
+        result = keeper.close_out_to_backstop(victim)
     else:
         chosen = _largest(keeper, victim) if number is None else number
         if way == "take-over":
             result = keeper.take_over(victim, chosen, max_size)
         elif way == "orders":
             result = keeper.liquidate_with_orders(victim, chosen, files)
+        elif way == "backstop":
+            result = keeper.to_backstop(victim, chosen)
         else:
             result = keeper.deleverage(victim, chosen, max_size)
     answer(as_json, {"kind": type(result).__name__, **vars(result)}, _text(system, victim, result))

@@ -19,7 +19,8 @@ def cli(as_json: bool) -> None:
     from backstop.chain.format import amount, percent, quantity, table
     from backstop.chain.views import Reader
 
-    markets = Reader(open_system()).markets()
+    reader = Reader(open_system())
+    markets = reader.markets()
     rows = [
         (
             f"{m.number} {m.name}{' (paused)' if m.paused else ''}",
@@ -50,4 +51,9 @@ def cli(as_json: bool) -> None:
         for which, feed in zip(("primary", "secondary"), market.feeds, strict=True):
             if feed.problem not in ("none", "not set"):
                 lines.append(f"{market.name}: the {which} feed is not used: {feed.problem}")
+    for i in reader.inventories():
+        if i.size:
+            lines.append(
+                f"{i.name}: the backstop offers {quantity(i.size)} base at {amount(i.price)}"
+            )
     answer(as_json, markets, "\n".join(lines))

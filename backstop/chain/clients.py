@@ -353,6 +353,9 @@ class Keeper(_User):
         receipt = self.system.liquidator.closeOut.send(
             account, self.number, take_positions, sender=self.address
         )
+        return self._closed_out(receipt)
+
+    def _closed_out(self, receipt: Receipt) -> CloseOutResult:
         found = receipt.find("ShortfallResolved", self.system.liquidator.address)
         if not found:
             zero = (Decimal(0),) * 8

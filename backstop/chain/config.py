@@ -156,8 +156,24 @@ class MarketFundConfig:
 
 
 @dataclass(frozen=True)
+class BackstopConfig:
+    """Caps of the backstop's inventory in a market: whole tokens, 1e-6, seconds."""
+
+    capital: Decimal
+    notional: Decimal
+    loss: Decimal
+    margin_ppm: int
+    premium_ppm: int
+    max_discount_ppm: int
+    auction_time: int
+
+
+@dataclass(frozen=True)
 class MarketConfig:
-    """A market: its parameters, liquidation rules, place in the fund and price feeds."""
+    """A market: its parameters, liquidation rules, place in the fund and price feeds.
+
+    Without `backstop` the fund takes no inventory in it.
+    """
 
     name: str
     parameters: MarketParameters
@@ -165,6 +181,7 @@ class MarketConfig:
     fund: MarketFundConfig
     cover: CoverTermsConfig | None
     feeds: FeedsConfig
+    backstop: BackstopConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -297,6 +314,9 @@ class Parameters:
         """SHA-256 of the meaning of the file: comments, order and spelling do not change it."""
         content = asdict(self)
         del content["source"]
+        for market in content["markets"]:
+            if market["backstop"] is None:  # a file from before there was one means the same
+                del market["backstop"]
         text = json.dumps(content, sort_keys=True, default=lambda value: str(value.normalize()))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -692,6 +712,9 @@ def _market(node: Node, token: TokenConfig) -> MarketConfig:
     fund.done()
     feeds = _feeds(node.child("feeds"))
     cover = _cover(node.child("cover")) if "cover" in node else None
+    backstop = None
+    if "backstop" in node:
+        backstop = _backstop(node.child("backstop"), token, parameters, liquidation)
     node.done()
     dearest = liquidation
     if cover is not None:
@@ -699,7 +722,7 @@ def _market(node: Node, token: TokenConfig) -> MarketConfig:
         dearest = replace(liquidation, surcharge_ppm=surcharge)
     _check_envelope(node, parameters, dearest)
     _check_reward(node, parameters, liquidation)
-    return MarketConfig(name, parameters, liquidation, share, cover, feeds)
+    return MarketConfig(name, parameters, liquidation, share, cover, feeds, backstop)
 
 
 def _market_parameters(node: Node) -> MarketParameters:
@@ -755,6 +778,34 @@ def _liquidation(node: Node) -> LiquidationParameters:
             "close_reward_cap", 0, high=2**24 - 1, what="number of tokens"
         ),
     )
+    node.done()
+    return result
+
+
+def _backstop(
+    node: Node, token: TokenConfig, p: MarketParameters, q: LiquidationParameters
+) -> BackstopConfig:
+    result = BackstopConfig(
+        capital=_tokens(node, "capital", token, 112),
+        notional=_tokens(node, "notional", token, 112),
+        loss=_tokens(node, "loss", token, 112),
+        margin_ppm=node.fraction("margin", 6, low="0.0001%", high="100%", bits=24),
+        premium_ppm=node.fraction("premium", 6, high="99.9999%", bits=24),
+        max_discount_ppm=node.fraction("max_discount", 6, high="99.9999%", bits=24),
+        auction_time=node.seconds("auction_time", low=1, high=2**32 - 1),
+    )
+    if result.loss > result.capital:
+        node.fail("loss", f"{result.loss}", f"at most capital, {result.capital}")
+    if result.margin_ppm < p.initial_margin_ppm:
+        allowed = f"at least margin.initial, {_percent(p.initial_margin_ppm)}"
+        node.fail("margin", _percent(result.margin_ppm), f"{allowed}, which the engine asks for")
+    if result.max_discount_ppm > q.max_discount_ppm:
+        allowed = f"at most liquidation.max_discount, {_percent(q.max_discount_ppm)}"
+        node.fail(
+            "max_discount",
+            _percent(result.max_discount_ppm),
+            f"{allowed}: nothing is taken at a smaller discount than it may be sold at",
+        )
     node.done()
     return result
 

@@ -61,7 +61,7 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "fund_admin": (
             *("setClaimant", "setClaimantMarket", "setReserveTarget", "setRefillTime"),
             *("setStakerShare", "setReinsurer", "setPremiumTerms"),
-            *("setStakerShare", "setRiskOracle"),
+            *("setRiskOracle", "setInventory"),
         ),
         "treasurer": ("releaseReserve", "releaseBacking"),
         "guardian": ("tightenClaimant", "tightenClaimantMarket", "holdMaturity"),
@@ -69,6 +69,7 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "tranche": {"fund_admin": ("setTerms",)},
     "crash_put": {"fund_admin": ("open",)},
     "risk_oracle": {"fund_admin": ("setReporter", "setRules", "setExposureSource")},
+    "backstop": {"risk_admin": ("setCaps", "resetLoss"), "guardian": ("tightenCaps",)},
 }
 """Which role may call which restricted function, contract by contract. What is not here stays with
 the admin, and a test makes sure that nothing does."""
@@ -84,6 +85,7 @@ ARTIFACTS: Final[Mapping[str, str]] = {
     "tranche": "StakedTranche",
     "settlement": "OrderSettlement",
     "liquidator": "Liquidator",
+    "backstop": "Backstop",
     "lens": "Lens",
     "crash_put": "CrashPut",
     "risk_oracle": "RiskOracle",
@@ -279,6 +281,11 @@ class System:
         return self._bind("lens")
 
     @cached_property
+    def backstop(self) -> Contract:
+        """The Backstop: the fund's own accounts in the engine."""
+        return self._bind("backstop")
+
+    @cached_property
     def feeds(self) -> tuple[tuple[Contract, ...], ...]:
         """The price feeds of every market that are mocks (empty for real ones)."""
         return tuple(
@@ -393,11 +400,11 @@ class _Builder:
         return DeployedFeed(str(feed.address), feed.decimals, False)
 
     def core(self) -> None:
-        """The contracts that know each other, in eight transactions without a gap."""
+        """The contracts that know each other, in nine transactions without a gap."""
         authority, token = self.contracts["authority"].address, self.contracts["token"].address
         first = self.nonce() + 1
-        engine, fund, settlement, liquidator = (
-            created_address(self.address, first + place) for place in range(2, 6)
+        engine, fund, settlement, liquidator, backstop = (
+            created_address(self.address, first + place) for place in range(2, 7)
         )
         tranche = created_address(fund, 1)  # the fund deploys it, before anything else
         lock = self.add("lock", [engine, settlement, liquidator, fund, tranche]).address
@@ -419,7 +426,8 @@ class _Builder:
         abi = contract_abi(self.deployer.artifacts, ARTIFACTS["tranche"])
         self.keep("tranche", ARTIFACTS["tranche"], Contract(self.client, tranche, abi))
         self.add("settlement", engine, liquidator, lock, expected=settlement)
-        self.add("liquidator", engine, settlement, lock, token, expected=liquidator)
+        self.add("liquidator", engine, settlement, backstop, lock, token, expected=liquidator)
+        self.add("backstop", engine, fund, liquidator, lock, token, authority, expected=backstop)
         self.add("lens", engine, fund, self.contracts["oracle"].address)
 
     # --- set-up
@@ -463,8 +471,26 @@ class _Builder:
         )
         engine = self.contracts["engine"].address
         self.send("fund", "setClaimantMarket", engine, number, limits)
+        self.limit_inventory(number, market, decimals)
         self.log(f"market {number} {market.name}")
         return DeployedMarket(market.name, feeds)
+
+    def limit_inventory(self, number: int, market: MarketConfig, decimals: int) -> None:
+        """Caps of the market's backstop inventory; without them it takes nothing."""
+        if (caps := market.backstop) is None:
+            return
+        where = f"{market.name}.backstop"
+        amounts = {
+            name: self.units(getattr(caps, name), decimals, f"{where}.{name}")
+            for name in ("capital", "notional", "loss")
+        }
+        fractions = {
+            "marginPpm": caps.margin_ppm,
+            "premiumPpm": caps.premium_ppm,
+            "maxDiscountPpm": caps.max_discount_ppm,
+        }
+        terms = {**amounts, **fractions, "auctionTime": caps.auction_time}
+        self.send("backstop", "setCaps", number, terms)
 
     def register_engine(self, decimals: int) -> None:
         fund = self.parameters.fund
@@ -474,6 +500,8 @@ class _Builder:
             fund.engine.window,
         )
         self.send("fund", "setClaimant", self.contracts["engine"].address, limits)
+        engine, backstop = (self.contracts[name].address for name in ("engine", "backstop"))
+        self.send("fund", "setInventory", engine, backstop)
         target = self.units(fund.reserve_target, decimals, "fund.reserve_target")
         self.send("fund", "setReserveTarget", target)
         if staking := fund.staking:

@@ -233,6 +233,28 @@ _SENTENCES: Final[Mapping[str, str]] = {
         "{base:base} is too little, or would leave too little: the smallest position is"
         " {minBase:base}; take more"
     ),
+    "BackstopFull": (
+        "the backstop takes nothing of {market:market} now: wait for deleverageDelay after the"
+        " flag and deleverage, or take the position over"
+    ),
+    "NoInventory": "the backstop has no position in {market:market}",
+    "InventoryHolds": (
+        "the inventory of {market:market} is not to be torn up: its cushion {cushion:money} still"
+        " covers its maintenance margin {maintenanceMargin:money_up}"
+    ),
+    # backstop
+    "InvalidCaps": "{field} of the backstop of {market:market} is not allowed: see"
+    " docs/parameters.md",
+    "NothingToDeploy": (
+        "nothing can be deployed in {market:market}: its capital cap is reached or unset, or the"
+        " fund's compartment, reserve or draw limits leave nothing"
+    ),
+    "NothingToRelease": (
+        "nothing can be released from {market:market}: there is no more than its capital cap, or"
+        " its inventory or locked profit needs it"
+    ),
+    "DeficitOpen": "losses of {market:market} wait for the fund's money: repay them first",
+    "NotInventory": "only the claimant's backstop may do this, not {caller:who}",
     # fund
     "NotClaimant": "{caller:who} is not registered with the fund",
     "ReserveTooSmall": (

@@ -60,7 +60,8 @@ class Record:
         deployer: who deployed.
         parameters: name of the parameters, and their digest.
         contracts: by role: authority, token, oracle, lock, back_office, engine, fund, tranche,
-            settlement, liquidator, lens (missing in records older than it), crash_put (if wanted).
+            settlement, liquidator, backstop and lens (missing in records older than they are),
+            crash_put (if wanted).
     """
 
     chain_id: int

@@ -127,6 +127,31 @@ class BucketView:
 
 
 @dataclass(frozen=True)
+class InventoryView:
+    """The fund's own account in a market.
+
+    Attributes:
+        deployed: fund capital that is out, by what the fund's layers wait for.
+        equity: what the account is worth at the mark.
+        lost: put in less worth, since the last reset; at most `loss_cap` by rule.
+        size: signed base held.
+        price: what the next buyer pays (is paid, for a short) per base; 0 without inventory.
+    """
+
+    market: int
+    name: str
+    deployed: Decimal
+    capital_cap: Decimal
+    equity: Decimal
+    lost: Decimal
+    loss_cap: Decimal
+    size: Decimal
+    notional: Decimal
+    notional_cap: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True)
 class FundSheet:
     """The fund's balance sheet by layer, and its limits.
 
@@ -138,6 +163,7 @@ class FundSheet:
         solvency: capital over target, at most 10; `lagged_solvency` is what terms follow.
         surplus: what may leave the reserve now.
         series: number of the stake's running series; `buckets`: exits that still bear losses.
+        inventories: the fund's own accounts, of the markets in which it may take inventory.
     """
 
     total: Decimal
@@ -162,6 +188,7 @@ class FundSheet:
     recorded_deficit: Decimal
     tokens_held: Decimal
     events: int
+    inventories: tuple[InventoryView, ...] = ()
 
 
 PROBLEMS: Final = (
@@ -267,6 +294,33 @@ class Reader:
         """All markets."""
         return tuple(self.market(number) for number in range(self.system.engine.marketCount()))
 
+    def inventories(self) -> tuple[InventoryView, ...]:
+        """The backstop's accounts, of the markets in which it may hold something or does."""
+        if "backstop" not in self.system.record.contracts:
+            return ()
+        found = (self._inventory(number) for number in range(self.system.engine.marketCount()))
+        return tuple(i for i in found if i.notional_cap or i.deployed or i.size)
+
+    def _inventory(self, number: int) -> InventoryView:
+        backstop, fund = self.system.backstop, self.system.fund
+        caps, book = backstop.terms(number)
+        now = backstop.inventory(number)
+        equity, invested = from_wad(now.equity), self._assets(book.invested)
+        size, mark = from_wad(now.size), from_wad(now.markPrice)
+        return InventoryView(
+            market=number,
+            name=self._name(number),
+            deployed=self._assets(sum(fund.deployedCapital(self.system.engine.address, number))),
+            capital_cap=self._assets(caps.capital),
+            equity=equity,
+            lost=max(Decimal(0), invested - equity),
+            loss_cap=self._assets(caps.loss),
+            size=size,
+            notional=abs(size) * mark,
+            notional_cap=self._assets(caps.notional),
+            price=from_wad(now.price),
+        )
+
 
 class FundView(Reader):
     """Reads the insurance fund."""
@@ -328,4 +382,5 @@ class FundView(Reader):
             recorded_deficit=sum((c.recorded_deficit for c in compartments), Decimal(0)),
             tokens_held=self.balance(fund.address),
             events=fund.eventCount(),
+            inventories=self.inventories(),
         )

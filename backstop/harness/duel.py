@@ -27,6 +27,7 @@ from backstop.harness.world import (
     twin_world,
 )
 from backstop.model.errors import ModelError
+from backstop.model.fund_inventory import deployed_capital
 from backstop.model.invariants import LIQUIDATIONS, Checker
 from backstop.model.liquidator import Receipt as LiquidatorReceipt
 from backstop.model.oracle import FeedProblem, Round
@@ -101,6 +102,7 @@ class Duel:
         show: bool = True,
         victim: bytes | None = None,
         keeper: bytes | None = None,
+        also: Sequence[bytes] = (),
     ) -> Expected:
         """Lets time pass, acts on the twin, and writes down the step for the contracts."""
         if not self.actions:
@@ -109,7 +111,7 @@ class Duel:
         self.world.advance(delay)
         epochs, repaid = self._epochs(), self._recorded()
         if self.checker:
-            self.checker.before(kind, list(_accounts_in(args)), victim, keeper)
+            self.checker.before(kind, [*_accounts_in(args), *also], victim, keeper)
         result, error = None, None
         try:
             result = twin()
@@ -387,6 +389,97 @@ class Duel:
             keeper=keeper,
         )
 
+    # ------------------------------------------------------------------ backstop inventory
+
+    def _ours(self, *markets: int) -> list[bytes]:
+        """The backstop's accounts in these markets."""
+        return [self.world.backstop.account_of(market) for market in markets]
+
+    def liquidate_to_backstop(
+        self, account: bytes, market: int, keeper: bytes, delay: int
+    ) -> Expected:
+        """`Liquidator.liquidateToBackstop`."""
+        return self.act(
+            "liquidateToBackstop",
+            lambda: self.world.liquidate_to_backstop(account, market, keeper),
+            "liquidator",
+            "liquidateToBackstop",
+            (account, market, keeper),
+            self.owners[0],
+            delay,
+            victim=account,
+            keeper=keeper,
+            also=self._ours(market),
+        )
+
+    def close_out_to_backstop(self, account: bytes, keeper: bytes, delay: int) -> Expected:
+        """`Liquidator.closeOutToBackstop`."""
+        return self.act(
+            "closeOutToBackstop",
+            lambda: self.world.close_out_to_backstop(account, keeper),
+            "liquidator",
+            "closeOutToBackstop",
+            (account, keeper),
+            self.owners[0],
+            delay,
+            victim=account,
+            keeper=keeper,
+            also=self._ours(*range(len(MARKETS))),
+        )
+
+    def buy_inventory(
+        self, market: int, buyer: bytes, max_base: int, limit: int, caller: bytes, delay: int
+    ) -> Expected:
+        """`Liquidator.buyInventory`."""
+        return self.act(
+            "buyInventory",
+            lambda: self.world.buy_inventory(market, buyer, max_base, limit, caller=caller),
+            "liquidator",
+            "buyInventory",
+            (market, buyer, max_base, limit),
+            caller,
+            delay,
+            also=self._ours(market),
+        )
+
+    def unwind_inventory(self, market: int, keeper: bytes, delay: int) -> Expected:
+        """`Liquidator.unwindInventory`."""
+        return self.act(
+            "unwindInventory",
+            lambda: self.world.unwind_inventory(market, keeper),
+            "liquidator",
+            "unwindInventory",
+            (market, keeper),
+            self.owners[0],
+            delay,
+            also=self._ours(market),
+        )
+
+    def move_capital(self, function: str, market: int, assets: int, delay: int) -> Expected:
+        """`Backstop.deploy` or `release`."""
+        return self.act(
+            f"{function}Inventory",
+            lambda: getattr(self.world, f"{function}_inventory")(market, assets),
+            "backstop",
+            function,
+            (market, assets),
+            self.owners[0],
+            delay,
+            also=self._ours(market),
+        )
+
+    def reset_loss(self, market: int, delay: int) -> Expected:
+        """`Backstop.resetLoss`."""
+        return self.act(
+            "resetLoss",
+            lambda: self.world.reset_inventory_loss(market),
+            "backstop",
+            "resetLoss",
+            (market,),
+            b"",
+            delay,
+        )
+
     def fund_reserve(self, assets: int, caller: bytes, delay: int) -> Expected:
         """`InsuranceFund.fundReserve`."""
         return self.act(
@@ -478,6 +571,7 @@ class Duel:
             reached["partial liquidation"] += 1
         reached["epoch ended"] += self._epochs() - epochs
         reached["recorded deficit repaid"] += self._recorded() < recorded
+        self._note_inventory(expected)
         receipt = expected.result
         if isinstance(receipt, LiquidatorReceipt):
             reached["close-out"] += 1
@@ -488,6 +582,20 @@ class Duel:
             reached["fund left something"] += (
                 receipt.side_charged + receipt.recorded > self.world.engine.scale
             )
+
+    def _note_inventory(self, expected: Expected) -> None:
+        """Counts what the backstop did."""
+        reached, kind, result = self.milestones, expected.kind, expected.result
+        if kind == "liquidateToBackstop":
+            reached["inventory taken"] += result[0] > 0
+            reached["inventory: rest torn up"] += result[0] > 0 and result[1] > 0
+        elif kind == "closeOutToBackstop":
+            held = any(self.world.backstop.inventory(market).size for market in range(len(MARKETS)))
+            reached["inventory after a close-out"] += held
+        elif kind in ("buyInventory", "unwindInventory", "deployInventory", "releaseInventory"):
+            reached[kind] += 1
+        elif kind == "closeOut" and any(b.invested for b in self.world.backstop.books.values()):
+            reached["close-out beside an inventory"] += 1
 
     # ------------------------------------------------------------------ feeds
 
@@ -529,6 +637,8 @@ class Duel:
             shown[f"sides {market}"] = engine.side_state(market)
             shown[f"room {market}"] = fund.draw_room(world.claimant, market, world.now)
             shown[f"compartment {market}"] = fund.market(world.claimant, market).balance
+            shown[f"inventory {market}"] = world.backstop.inventory(market)
+            shown[f"deployed {market}"] = deployed_capital(fund, world.claimant, market)
         for i, who in enumerate(self.owners):
             shown[f"balance {i}"] = world.token.balance_of(who)
         shown["balance engine"] = world.token.balance_of(world.addresses.engine)
@@ -557,6 +667,8 @@ class Duel:
             probes[f"sides {market}"] = engine.sideState.step(market)
             probes[f"room {market}"] = fund.drawRoom.step(at, market)
             probes[f"compartment {market}"] = fund.compartment.step(at, market)
+            probes[f"inventory {market}"] = chain.backstop.inventory.step(market)
+            probes[f"deployed {market}"] = fund.deployedCapital.step(at, market)
         for i, who in enumerate(self.owners):
             probes[f"balance {i}"] = chain.token.balanceOf.step(to_checksum_address(who))
         probes["balance engine"] = chain.token.balanceOf.step(at)

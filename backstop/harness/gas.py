@@ -175,6 +175,43 @@ class GasBench:
                 "deleverage, any number of counterparties", self.deleverage(), "136 each", 50, 95
             )
 
+    def inventory(self) -> None:
+        """The backstop: takes a position that nobody took, sells it, brings its capital."""
+        b = self.bench
+        backstop = b.system.backstop
+        caps = {
+            "capital": 10**9,
+            "notional": 10**10,
+            "loss": 10**9,
+            "marginPpm": 150_000,
+            "premiumPpm": 5_000,
+            "maxDiscountPpm": 5_000,
+        }
+        backstop.setCaps(0, {**caps, "auctionTime": 900}, sender=b.owner)
+        with self.undone():
+            receipt = backstop.deploy(0, ANY, sender=b.users[OTHER])
+            self.add("backstop: deploy capital, first", receipt.gas_used)
+            for user, name in ((VICTIM, "first"), (8, "repeat")):
+                b.deposit(user, 200)
+                b.trade(user, SHORT, 20, 100)
+                b.price("94", wait=60)
+                b.liquidator.flag(b.account(user), sender=b.users[KEEPER])
+                b.rpc.warp(310)
+                receipt = b.liquidator.liquidateToBackstop(
+                    b.account(user), 0, b.account(KEEPER), sender=b.users[KEEPER]
+                )
+                assert receipt.one("InventoryTaken").size > 0
+                self.add(f"backstop: take a position, {name}", receipt.gas_used)
+                b.price("100", wait=300)
+            half = backstop.inventory(0).size // 2
+            for name, base in (("part", half), ("all", ANY)):
+                receipt = b.liquidator.buyInventory(
+                    0, b.account(KEEPER), base, ANY, sender=b.users[KEEPER]
+                )
+                self.add(f"backstop: buy inventory, {name}", receipt.gas_used)
+            receipt = backstop.release(0, ANY, sender=b.users[OTHER])
+            self.add("backstop: release", receipt.gas_used)
+
     def deleverage(self) -> int:
         """Tears part of the victim's position up."""
         b = self.bench
@@ -283,7 +320,8 @@ class GasBench:
         """Everything. Returns what is written to the result file."""
         self.prepare()
         for part in (
-            self.collateral, self.trades, self.liquidations, self.bankruptcies, self.views
+            self.collateral, self.trades, self.liquidations, self.inventory, self.bankruptcies,
+            self.views,
         ):  # fmt: skip
             part()
         scaling = self.scaling()

@@ -462,6 +462,73 @@ class Player:
         take = self.choose.chance(35)
         self.duel.close_out(victim, keeper, take, self.caller(keeper), self.delay())
 
+    # ------------------------------------------------------------------ backstop inventory
+
+    def to_backstop(self) -> None:
+        """A flagged account goes to the fund's own account, after the discount had its time."""
+        victim = self.sick()
+        if self.choose.chance(3):
+            victim = self.duel.world.backstop.account_of(self.market())
+        if self.duel.world.engine.account_state(victim).flagged_at == 0 and self.choose.chance(70):
+            self.duel.flag(victim, True, 0)
+        market = self.position_market(victim)
+        if self.choose.chance(40):
+            self.capital("deploy", min(market, len(MARKETS) - 1))
+        delay = self.choose.pick([1, 60, 61, 120]) if self.choose.chance(70) else self.delay()
+        self.duel.liquidate_to_backstop(victim, market, self.other(victim), delay)
+
+    def close_out_to_backstop(self) -> None:
+        """A bankrupt account's positions go to the fund's own accounts."""
+        victim = self.sick(bankrupt=True)
+        if self.choose.chance(40):
+            self.capital("deploy", min(self.position_market(victim), len(MARKETS) - 1))
+        self.duel.close_out_to_backstop(victim, self.other(victim), self.delay())
+
+    def capital(self, function: str, market: int) -> None:
+        """The fund's money comes into an account, or goes back."""
+        amount = MAX_UINT256 if self.choose.chance(70) else self.assets()
+        self.duel.move_capital(function, market, amount, 0)
+
+    def inventory(self) -> None:
+        """Somebody deals with the inventory: buys, tears up, brings capital or takes it back."""
+        backstop = self.duel.world.backstop
+        held = [m for m in range(len(MARKETS)) if backstop.inventory(m).size]
+        market = self.choose.pick(held) if held and self.choose.chance(90) else self.market()
+        kind = self.choose.integer(0, 9)
+        if kind < 2 or (not held and kind < 6):
+            self.capital(self.choose.pick(["deploy", "deploy", "release"]), market)
+        elif kind == 2 and self.choose.chance(30):
+            self.duel.reset_loss(market, self.delay())
+        elif self._broken(market) or kind == 3:
+            self._end_inventory(market)
+        else:
+            self.buy(market)
+
+    def _broken(self, market: int) -> bool:
+        """Whether the market's inventory is to be torn up, or its account closed out."""
+        i = self.duel.world.backstop.inventory(market)
+        return i.size != 0 and min(i.equity, i.room) < i.maintenance_margin
+
+    def _end_inventory(self, market: int) -> None:
+        ours = self.duel.world.backstop.account_of(market)
+        keeper = self.other(ours)
+        if self.duel.world.backstop.inventory(market).equity < 0:
+            self.duel.close_out(ours, keeper, False, self.caller(keeper), self.delay())
+        else:
+            self.duel.unwind_inventory(market, keeper, self.delay())
+
+    def buy(self, market: int) -> None:
+        """Somebody buys inventory, all of it or a part, rarely with a limit."""
+        size = self.duel.world.backstop.inventory(market).size
+        buyer = self.account()
+        base = MAX_UINT256
+        if self.choose.chance(40):
+            base = self.choose.pick([abs(size) // 2, abs(size) // 3, abs(size), 1, 0])
+        limit = MAX_UINT256 if size > 0 else 0
+        if self.choose.chance(5):
+            limit = 1 if size > 0 else MAX_UINT256
+        self.duel.buy_inventory(market, buyer, base, limit, self.caller(buyer), self.delay())
+
     # ------------------------------------------------------------------ the whole
 
     def play(self) -> None:
@@ -507,6 +574,8 @@ LIQUIDATIONS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.liquidate] * 4,
     *[Player.deleverage] * 5,
     *[Player.close_out] * 7,
+    *[Player.to_backstop] * 5,
+    *[Player.close_out_to_backstop] * 3,
 )
 
 PLAYS: Final[Sequence[Callable[[Player], None]]] = (
@@ -524,5 +593,6 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.sweep] * 3,
     *[Player.pause] * 1,
     *[Player.strengthen] * 2,
+    *[Player.inventory] * 6,
     *LIQUIDATIONS[::4],
 )

@@ -7,7 +7,7 @@ positions of a few wei, the third has no fees, no fund money and a small charge 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Final
 
 from eth_utils import to_canonical_address, to_checksum_address
@@ -17,6 +17,7 @@ from backstop.chain.signing import Domain, account_id
 from backstop.harness.anvil import account_address
 from backstop.harness.fund import created_address
 from backstop.harness.rpc import Contract, RpcClient
+from backstop.model.backstop import Caps
 from backstop.model.engine_state import Clock, LiquidationParameters, MarketParameters
 from backstop.model.fixed_point import WAD
 from backstop.model.fund import ClaimantLimits, MarketLimits
@@ -149,6 +150,29 @@ STAKE_TERMS: Final = (1_000_000 * UNIT, 7 * 86_400)
 
 STAKER_SHARE_PPM: Final = 200_000
 COMPARTMENTS: Final = (4_000 * UNIT, 1_000 * UNIT, 0)
+CAPS: Final = (
+    Caps(
+        capital=15_000 * UNIT,
+        notional=60_000 * UNIT,
+        auction_time=300,
+        loss=6_000 * UNIT,
+        margin_ppm=100_000,
+        premium_ppm=5_000,
+        max_discount_ppm=8_000,
+    ),
+    Caps(
+        capital=3_000 * UNIT,
+        notional=2_000 * UNIT,
+        auction_time=60,
+        loss=3_000 * UNIT,
+        margin_ppm=150_000,
+        premium_ppm=0,
+        max_discount_ppm=0,
+    ),
+    Caps(),
+)
+"""Caps of the backstop's inventory; the last market has none."""
+
 MAX_AGE: Final = 3_600
 
 
@@ -215,6 +239,9 @@ def twin_world(now: int, addresses: Addresses | None = None) -> World:
     world.set_risk_oracle(FUND_TARGET)
     for market, shape in COVER_TERMS.items():
         world.engine.set_cover_terms(market, *shape)
+    world.fund.set_inventory(world.claimant, "0x" + world.addresses.backstop.hex())
+    for market, caps in enumerate(CAPS):
+        world.backstop.set_caps(market, caps)
     return world
 
 
@@ -233,6 +260,7 @@ class ChainWorld:
     engine: Contract
     settlement: Contract
     liquidator: Contract
+    backstop: Contract
     feeds: dict[str, Contract] = field(default_factory=dict)
     now: int = 0
 
@@ -249,6 +277,7 @@ class ChainWorld:
             settlement=to_canonical_address(self.settlement.address),
             liquidator=to_canonical_address(self.liquidator.address),
             fund=to_canonical_address(self.fund.address),
+            backstop=to_canonical_address(self.backstop.address),
         )
 
     def twin(self) -> World:
@@ -272,8 +301,8 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
     manager = deploy("MockAccessManager", admin)
     oracle = deploy("PriceOracle", manager.address, ZERO_ADDRESS, 0)
     nonce = int(client.rpc("eth_getTransactionCount", admin, "latest"), 16)
-    fund_at, engine_at, settlement_at, liquidator_at = (
-        created_address(admin, nonce + i) for i in (1, 4, 5, 6)
+    fund_at, engine_at, settlement_at, liquidator_at, backstop_at = (
+        created_address(admin, nonce + i) for i in (1, 4, 5, 6, 7)
     )
     tranche_at = created_address(fund_at, 1)
     lock = deploy("SharedLock", [engine_at, settlement_at, liquidator_at, fund_at, tranche_at])
@@ -291,9 +320,15 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
     office = deploy("MarginEngineBackOffice", wiring, governance.address)
     front = deploy("MarginEngine", wiring, office.address)
     settlement = deploy("OrderSettlement", engine_at, liquidator_at, lock.address)
-    liquidator = deploy("Liquidator", engine_at, settlement_at, lock.address, token.address)
-    found = [c.address for c in (fund, front, settlement, liquidator)]
-    if found != [fund_at, engine_at, settlement_at, liquidator_at]:
+    liquidator = deploy(
+        "Liquidator", engine_at, settlement_at, backstop_at, lock.address, token.address
+    )
+    backstop = deploy(
+        "Backstop",
+        *(engine_at, fund_at, liquidator_at, lock.address, token.address, manager.address),
+    )
+    found = [c.address for c in (fund, front, settlement, liquidator, backstop)]
+    if found != [fund_at, engine_at, settlement_at, liquidator_at, backstop_at]:
         raise RuntimeError("the contracts are not where the lock expects them")
     engine = Contract(client, engine_at, engine_abi(artifact))
     world = ChainWorld(
@@ -308,6 +343,7 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
         engine=engine,
         settlement=settlement,
         liquidator=liquidator,
+        backstop=backstop,
     )
     _fill_in(world, deploy)
     return world
@@ -365,6 +401,11 @@ def _fill_in(world: ChainWorld, deploy: Callable[..., Contract]) -> None:
         *(
             (world.engine, "setCoverTerms", (market, *shape), admin)
             for market, shape in COVER_TERMS.items()
+        ),
+        (world.fund, "setInventory", (world.engine.address, world.backstop.address), admin),
+        *(
+            (world.backstop, "setCaps", (market, astuple(caps)), admin)
+            for market, caps in enumerate(CAPS)
         ),
     ]
     client.rpc("anvil_setBlockTimestampInterval", 0)

@@ -68,6 +68,14 @@ class Legs:
         return self.compartment + self.shared
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """Capital outside as inventory of one market, by the layer it came from."""
+
+    compartment: int = 0
+    reserve: int = 0
+
+
 @dataclass
 class Bucket:
     """A leaky bucket: `used` at time `used_at`, draining `per_window / window` a second."""
@@ -192,6 +200,8 @@ class InsuranceFund:
     staking: StakedTranche = field(default_factory=StakedTranche)
     premium: PremiumBudget = field(default_factory=PremiumBudget)
     reinsurer: Reinsurer | None = None
+    inventories: dict[str, str] = field(default_factory=dict)
+    deployed: dict[tuple[str, int], Deployed] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ roles
 
@@ -265,6 +275,11 @@ class InsuranceFund:
         if gap and self.short_since:
             return gap, self.short_since, self.short_since + self.refill_time
         return gap, 0, 0
+
+    def set_inventory(self, claimant: str, inventory: str) -> None:
+        """Names the contract that may use a claimant's capital (`fund_inventory`)."""
+        self._registered(claimant)
+        self.inventories[claimant] = inventory
 
     def set_staker_share(self, ppm: int) -> None:
         """Sets the stakers' share of all income."""

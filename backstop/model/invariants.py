@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from . import side_index
+from .backstop import Inventory
 from .engine_state import Account, AccountState, Market, Position, ProfitLock
 from .errors import ModelError
-from .fixed_point import WAD
-from .fund import InsuranceFund, Receipt as FundReceipt
+from .fixed_point import PPM, WAD
+from .fund import Deployed, InsuranceFund, Receipt as FundReceipt
 from .liquidator import DUST_EQUITY, Receipt
 from .oracle import Validity
 from .world import FundGate, World
 
-LIQUIDATIONS = frozenset({"takeOver", "liquidateWithOrders", "deleverage"})
+LIQUIDATIONS = frozenset({"takeOver", "liquidateWithOrders", "deleverage", "liquidateToBackstop"})
 
 
 class InvariantBroken(AssertionError):
@@ -51,6 +52,7 @@ class Snapshot:
     markets: dict[int, Market]
     balances: dict[bytes, int]
     fund: InsuranceFund
+    inventory: dict[int, Inventory]
     used: dict[tuple[bytes, int], bool]
     tokens: int
     recorded: int
@@ -126,6 +128,7 @@ def take(world: World) -> Snapshot:
         markets=dict(tables.markets),
         balances=dict(world.token.balances),
         fund=copy.deepcopy(world.fund),
+        inventory={market: world.backstop.inventory(market) for market in tables.markets},
         used=dict(world.settlement.used),
         tokens=world.token.balance_of(world.addresses.engine) * engine.scale,
         recorded=sum(m.recorded_deficit for m in tables.markets.values()),
@@ -367,6 +370,10 @@ def draw_limits(world: World, before: Snapshot, after: Snapshot, action: Action)
 def compartment_isolation(world: World, before: Snapshot, after: Snapshot, action: Action) -> None:
     """A market's compartment and income pay for that market only."""
     claimed = {market for call in action.covers for market, _ in call.claims}
+    # capital for the inventory of a market, of its own compartment
+    for key, capital in after.fund.deployed.items():
+        if capital.compartment > before.fund.deployed.get(key, Deployed()).compartment:
+            claimed.add(key[1])
     for key, market in before.fund.markets.items():
         if after.fund.markets[key].balance < market.balance:
             _require(
@@ -384,6 +391,39 @@ def compartment_isolation(world: World, before: Snapshot, after: Snapshot, actio
                 "COMPARTMENT_ISOLATION",
                 f"income of market {number} paid for others",
             )
+
+
+def backstop_caps(world: World, before: Snapshot, after: Snapshot, action: Action) -> None:
+    """Inventory grows only inside its caps, one market's never touches another's, and no sale
+    brings what is left nearer to its end.
+    """
+    name, scale = "BACKSTOP_CAPS", world.engine.scale
+    for market, now in after.inventory.items():
+        was = before.inventory.get(market)
+        if was is None or action.error is not None:
+            continue
+        caps, _ = world.backstop.terms(market)
+        if now.invested > was.invested and action.kind == "deployInventory":
+            _require(now.invested <= caps.capital, name, f"invested {now.invested}")
+        if abs(now.size) > abs(was.size) or now.size * was.size < 0:
+            notional = abs(now.size) * now.mark_price // WAD
+            cushion = min(now.equity, now.room)
+            # shorts' sizes are rounded up
+            most = caps.notional * scale + 2 * now.mark_price // WAD + 2
+            _require(notional <= most, name, f"notional {notional}")
+            _require(
+                notional * caps.margin_ppm <= cushion * PPM * 101 // 100,
+                name,
+                f"notional {notional} on a cushion of {cushion}",
+            )
+        if action.kind == "buyInventory" and now.size:
+            old, new = min(was.equity, was.room), min(now.equity, now.room)
+            if old > 0 and was.mark_price == now.mark_price:
+                _require(
+                    new * abs(was.size) >= old * abs(now.size) - abs(was.size) * 10**3,
+                    name,
+                    f"a sale left {new} of {old} for {now.size} of {was.size}",
+                )
 
 
 # ---------------------------------------------------------------------- liquidation
@@ -404,16 +444,27 @@ def no_free_liquidation(world: World, before: Snapshot, after: Snapshot, action:
         return
     now = world.engine.account_state(action.victim)
     _require(now.equity >= 0, name, f"{action.kind} left equity {now.equity}")
+    # a step on a position of some 1e10 wei rounds by more than the reserve of its budget: 2 wei
     _require(
-        now.equity * was.maintenance_margin >= was.equity * now.maintenance_margin,
+        (now.equity + 2) * was.maintenance_margin >= was.equity * now.maintenance_margin,
         name,
         f"health fell from {was.equity}/{was.maintenance_margin} "
         f"to {now.equity}/{now.maintenance_margin}",
     )
-    if action.kind == "takeOver" and action.keeper is not None:
+    handed = action.kind == "liquidateToBackstop" and not _unwound(before, after)
+    if (action.kind == "takeOver" or handed) and action.keeper is not None:
         keeper = world.engine.account_state(action.keeper)
         gain = keeper.equity + now.equity - action.keeper_equity - was.equity
-        _require(gain <= 0, name, f"victim and keeper together gained {gain}")
+        # where sides meet or are torn up, a few wei of base come from the engine's dust
+        dust = 8 * sum(market.mark.price for market in after.markets.values()) // WAD
+        _require(gain <= dust, name, f"victim and keeper together gained {gain}")
+
+
+def _unwound(before: Snapshot, after: Snapshot) -> bool:
+    """Whether inventory ended: its keeper is paid from the cushion."""
+    return any(
+        was.size and not after.inventory[market].size for market, was in before.inventory.items()
+    )
 
 
 def liveness(world: World, before: Snapshot, after: Snapshot, action: Action) -> None:
@@ -476,6 +527,7 @@ ALWAYS: Sequence[Invariant] = (
     receipt_exact,
     draw_limits,
     compartment_isolation,
+    backstop_caps,
     no_free_liquidation,
 )
 

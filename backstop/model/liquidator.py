@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from . import liquidation_math
+from .backstop import Backstop
 from .engine import MarginEngine
 from .engine_hooks import LayerPayments
 from .engine_state import AccountState, LiquidationParameters, PositionState, owner_of
 from .errors import ModelError
 from .fixed_point import PPM, WAD, mul_div_down, mul_div_up
+from .inventory_desk import DUST_EQUITY, Desk, InventoryDesk
 from .oracle import Validity
 from .orders import Signed
-
-DUST_EQUITY: Final = 10**10
-"""Equity below which an account counts as bankrupt, WAD."""
 
 FillLiquidation = Callable[[Signed, bytes, int], int]
 """Fills an order against an account in liquidation, at most so much base; returns how much."""
@@ -32,7 +30,16 @@ class Way(Enum):
 
     TAKE_OVER = "takeOver"
     ORDERS = "orders"
+    BACKSTOP = "backstop"
     DELEVERAGE = "deleverage"
+
+
+class Taker(Enum):
+    """Who gets the positions of a bankrupt account."""
+
+    OPPOSITE_SIDE = "oppositeSide"
+    KEEPER = "keeper"
+    BACKSTOP = "backstop"
 
 
 @dataclass
@@ -71,7 +78,9 @@ class StepTerms:
     surcharge: int
     reward: int
     enough: int
-    flagged: bool
+    flagged_at: int
+    hand_over_at: int
+    validity: Validity
 
     @property
     def price(self) -> int:
@@ -101,11 +110,12 @@ class StepTerms:
         return order.limit_price >= worst if long else order.limit_price <= worst
 
 
-class Liquidator:
+class Liquidator(InventoryDesk):
     """Who may be liquidated, how much, at which price; and the waterfall."""
 
-    def __init__(self, engine: MarginEngine) -> None:
+    def __init__(self, engine: MarginEngine, backstop: Backstop | None = None) -> None:
         self.engine = engine
+        self.backstop = backstop
 
     @property
     def _now(self) -> int:
@@ -200,6 +210,30 @@ class Liquidator:
         self._charge(account, keeper, market, step, base)
         return base
 
+    def liquidate_to_backstop(self, account: bytes, market: int, keeper: bytes) -> tuple[int, int]:
+        """Moves part of a position to the backstop; the rest is torn up if it is time for that.
+
+        Returns what was taken and what was torn up.
+        """
+        if keeper == account or self._is_ours(account):
+            raise ModelError("SameAccount", account)
+        desk = self._open_desk(market)
+        exhausted = desk.exhausted
+        if exhausted and desk.equity >= DUST_EQUITY and desk.validity is not Validity.INVALID:
+            self._unwind(desk, keeper)
+        step = self._plan(account, market, Way.BACKSTOP)
+        taken = torn_up = 0
+        if not exhausted and _may_take(desk, step):
+            taken = self._take(desk, account, step.size, step.base, step.mark_price, step.price)
+        if taken != step.base and self._now >= step.hand_over_at:
+            torn_up = step.base - taken
+            self.engine.deleverage(account, market, torn_up, 0)
+        if taken + torn_up:
+            self._charge(account, keeper, market, step, taken + torn_up)
+        elif not exhausted:
+            raise ModelError("BackstopFull", market)
+        return taken, torn_up
+
     def _plan(self, account: bytes, market: int, way: Way) -> StepTerms:
         """Checks that the account is liquidatable and solvent, and sets the terms."""
         s = self.engine.touch(account)
@@ -210,6 +244,8 @@ class Liquidator:
         terms, min_base = self.engine.liquidation_terms(market)
         if way is Way.DELEVERAGE:
             self._check_delay(account, s.flagged_at, terms.deleverage_delay)
+        if way is Way.BACKSTOP:
+            self._check_delay(account, s.flagged_at, terms.ramp)
         elapsed = self._now - s.flagged_at if s.flagged_at else 0
         discount, surcharge, reward = _split_budget(way, terms, s, p, elapsed)
         notional = liquidation_math.notional_up(
@@ -233,11 +269,13 @@ class Liquidator:
             surcharge=surcharge,
             reward=reward,
             enough=enough,
-            flagged=s.flagged_at != 0,
+            flagged_at=s.flagged_at,
+            hand_over_at=s.flagged_at + terms.deleverage_delay,
+            validity=p.validity,
         )
 
     def _check_delay(self, account: bytes, flagged_at: int, delay: int) -> None:
-        """Deleveraging has to wait until others had their time."""
+        """Backstop and deleveraging have to wait until others had their time."""
         earliest = (flagged_at or self._now) + delay
         if flagged_at == 0 or self._now < earliest:
             raise ModelError("TooEarly", account, earliest)
@@ -245,7 +283,7 @@ class Liquidator:
     def _set_clock(self, account: bytes, step: StepTerms, base: int) -> None:
         """The clock stops when a step restored the target health; else it runs from now on."""
         restored = base >= step.enough
-        if restored == step.flagged:
+        if restored == (step.flagged_at != 0):
             self.engine.set_flag(account, not restored)
 
     def _charge(
@@ -263,10 +301,21 @@ class Liquidator:
         self, account: bytes, keeper: bytes, take_positions: bool, *, caller: bytes
     ) -> Receipt:
         """Closes all positions of a bankrupt account; its deficit goes down the waterfall."""
-        if keeper == account:
-            raise ModelError("SameAccount", account)
         if take_positions:
             _require_owner(keeper, caller)
+        return self._close_out(
+            account, keeper, Taker.KEEPER if take_positions else Taker.OPPOSITE_SIDE
+        )
+
+    def close_out_to_backstop(self, account: bytes, keeper: bytes) -> Receipt:
+        """The same, but the backstop takes the positions at the mark as far as its caps allow."""
+        if self.backstop is None or self._is_ours(account):
+            raise ModelError("SameAccount", account)
+        return self._close_out(account, keeper, Taker.BACKSTOP)
+
+    def _close_out(self, account: bytes, keeper: bytes, taker: Taker) -> Receipt:
+        if keeper == account:
+            raise ModelError("SameAccount", account)
         s = self.engine.touch(account)
         if s.equity >= DUST_EQUITY or (s.equity >= 0 and not s.positions):
             raise ModelError("NotBankrupt", account, s.equity)
@@ -287,10 +336,19 @@ class Liquidator:
             receipt.staked += legs.staked
             receipt.backing += legs.backing
             receipt.reinsurance += legs.reinsurance
-        self._close_all(account, keeper, take_positions, s, markets, deficits, paid, receipt)
+        self._close_all(account, keeper, taker, s, markets, deficits, paid, receipt)
+        if self._is_ours(account):
+            self._note_deficit(account, receipt)
         if s.flagged_at:
             self.engine.set_flag(account, False)
         return receipt
+
+    def _note_deficit(self, account: bytes, receipt: Receipt) -> None:
+        """What the fund paid for the backstop's own account counts towards its loss cap."""
+        outside = receipt.side_charged + receipt.recorded
+        paid = receipt.legs - outside
+        if paid and self.backstop is not None:
+            self.backstop.note_deficit(account, -(-paid // self.engine.scale))
 
     def _close_usable(self, account: bytes, s: AccountState) -> None:
         """Closes what has a usable price and leaves the rest, with the deficit, for later."""
@@ -311,7 +369,7 @@ class Liquidator:
         self,
         account: bytes,
         keeper: bytes,
-        take_positions: bool,
+        taker: Taker,
         s: AccountState,
         markets: Sequence[int],
         deficits: Sequence[int],
@@ -321,7 +379,7 @@ class Liquidator:
         """Layers 5 and 6: the opposite side bears what it can, the rest is recorded."""
         recorded = [deficit - legs.total for deficit, legs in zip(deficits, paid, strict=True)]
         for i, p in enumerate(s.positions):
-            charged = self._close(account, keeper, take_positions, p, recorded[i])
+            charged = self._close(account, keeper, taker, p, recorded[i])
             recorded[i] -= charged
             receipt.side_charged += charged
         receipt.recorded = sum(recorded)
@@ -332,14 +390,34 @@ class Liquidator:
                 self.engine.settle_deficit(account, market, 0, amount)
 
     def _close(
-        self, account: bytes, keeper: bytes, take_positions: bool, p: PositionState, charge: int
+        self, account: bytes, keeper: bytes, taker: Taker, p: PositionState, charge: int
     ) -> int:
         base = abs(p.size)
-        if not take_positions or base == 0:
+        if taker is Taker.OPPOSITE_SIDE or base == 0:
             return self.engine.deleverage(account, p.market, base, charge)
         charged = self.engine.charge_side(p.market, p.size < 0, charge) if charge else 0
-        self.engine.take_over(account, keeper, p.market, base, p.mark_price, 0)
+        if taker is Taker.KEEPER:
+            self.engine.take_over(account, keeper, p.market, base, p.mark_price, 0)
+            return charged
+        taken = self._offer(account, p, base)
+        if taken != base:
+            self.engine.deleverage(account, p.market, base - taken, 0)
         return charged
+
+    def _offer(self, account: bytes, p: PositionState, base: int) -> int:
+        """Offers a position to the backstop at the mark; returns what it takes."""
+        if p.validity is not Validity.FULL:
+            return 0
+        desk = self._open_desk(p.market)
+        if desk.exhausted:
+            return 0
+        return self._take(desk, account, p.size, base, p.mark_price, p.mark_price)
+
+
+def _may_take(desk: Desk, step: StepTerms) -> bool:
+    """Only at a trusted price, and at a discount that is at least that of the auction's floor."""
+    floor = desk.caps.max_discount_ppm * liquidation_math.PPM_TO_WAD
+    return step.validity is Validity.FULL and step.discount >= floor
 
 
 def split_deficit(s: AccountState) -> tuple[list[int], list[int]]:
@@ -366,6 +444,9 @@ def _split_budget(
         s.equity, s.maintenance_margin, p.maintenance_margin, p.notional
     )
     discount = reward = 0
+    if way in (Way.BACKSTOP, Way.DELEVERAGE):
+        reward = min(terms.reward_ppm * liquidation_math.PPM_TO_WAD, left)
+        left -= reward
     if way is not Way.DELEVERAGE:
         wanted = liquidation_math.discount_down(
             s.equity,
@@ -377,7 +458,7 @@ def _split_budget(
         )
         discount = min(wanted, left)
         left -= discount
-    if way is not Way.TAKE_OVER:
+    if way is Way.ORDERS:
         reward = min(terms.reward_ppm * liquidation_math.PPM_TO_WAD, left)
         left -= reward
     surcharge = min(terms.surcharge_ppm * liquidation_math.PPM_TO_WAD, left)

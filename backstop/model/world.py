@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from . import fund_inventory
+from .backstop import Backstop
 from .engine import MarginEngine
 from .engine_state import Clock
 from .errors import ModelError
@@ -31,6 +33,7 @@ class Addresses:
     settlement: bytes = b"\x02" * 20
     liquidator: bytes = b"\x03" * 20
     fund: bytes = b"\x04" * 20
+    backstop: bytes = b"\x05" * 20
 
 
 @dataclass
@@ -61,6 +64,38 @@ class FundGate:
 
 
 @dataclass
+class CapitalGate:
+    """The backstop's way to the fund: the ledger's entries and the tokens that go with them."""
+
+    world: World
+    claimant: str
+
+    @property
+    def _caller(self) -> str:
+        return "0x" + self.world.addresses.backstop.hex()
+
+    def deploy_capital(self, market: int, assets: int) -> int:
+        """Capital from the fund into the backstop's hands."""
+        world = self.world
+        drawn = fund_inventory.deploy_capital(
+            world.fund, self.claimant, market, assets, world.now, caller=self._caller
+        )
+        world.token.transfer(world.addresses.fund, world.addresses.backstop, drawn)
+        return drawn
+
+    def return_capital(self, market: int, assets: int) -> None:
+        """Capital back to the fund."""
+        world = self.world
+        world.token.transfer(world.addresses.backstop, world.addresses.fund, assets)
+        fund_inventory.return_capital(world.fund, self.claimant, market, assets, world.now)
+
+    def write_off_capital(self, market: int, assets: int) -> None:
+        """Tells the fund what is lost."""
+        fund = self.world.fund
+        fund_inventory.write_off_capital(fund, self.claimant, market, assets, caller=self._caller)
+
+
+@dataclass
 class World:
     """A deployment: create it, list markets, set feeds and limits, then act.
 
@@ -86,7 +121,10 @@ class World:
             self.addresses.engine,
         )
         self.settlement = OrderSettlement(liquidator=self.addresses.liquidator)
-        self.liquidator = Liquidator(self.engine)
+        self.backstop = Backstop(
+            self.engine, CapitalGate(self, self.claimant), self.addresses.backstop
+        )
+        self.liquidator = Liquidator(self.engine, self.backstop)
 
     @property
     def now(self) -> int:
@@ -253,15 +291,62 @@ class World:
         self, account: bytes, keeper: bytes, take_positions: bool, *, caller: bytes
     ) -> Receipt:
         """`Liquidator.closeOut`; returns the receipt of the waterfall."""
+        with self._funded():
+            return self.liquidator.close_out(account, keeper, take_positions, caller=caller)
+
+    def close_out_to_backstop(self, account: bytes, keeper: bytes) -> Receipt:
+        """`Liquidator.closeOutToBackstop`; returns the receipt of the waterfall."""
+        with self._funded():
+            return self.liquidator.close_out_to_backstop(account, keeper)
+
+    def liquidate_to_backstop(self, account: bytes, market: int, keeper: bytes) -> tuple[int, int]:
+        """`Liquidator.liquidateToBackstop`; returns what was taken and what was torn up."""
+        with self.journal.transaction():
+            return self.liquidator.liquidate_to_backstop(account, market, keeper)
+
+    # ------------------------------------------------------------------ backstop inventory
+
+    def buy_inventory(
+        self, market: int, buyer: bytes, max_base: int, limit_price: int, *, caller: bytes
+    ) -> tuple[int, int]:
+        """`Liquidator.buyInventory`; returns base and price."""
+        with self.journal.transaction():
+            return self.liquidator.buy_inventory(
+                market, buyer, max_base, limit_price, caller=caller
+            )
+
+    def unwind_inventory(self, market: int, keeper: bytes) -> int:
+        """`Liquidator.unwindInventory`; returns the base that was torn up."""
+        with self.journal.transaction():
+            return self.liquidator.unwind_inventory(market, keeper)
+
+    def deploy_inventory(self, market: int, max_assets: int) -> int:
+        """`Backstop.deploy`; returns the units that were deployed."""
+        with self._funded():
+            return self.backstop.deploy(market, max_assets)
+
+    def release_inventory(self, market: int, max_assets: int) -> int:
+        """`Backstop.release`; returns the units that went back."""
+        with self._funded():
+            return self.backstop.release(market, max_assets)
+
+    def reset_inventory_loss(self, market: int) -> int:
+        """`Backstop.resetLoss`; returns the loss in units."""
+        with self._funded():
+            return self.backstop.reset_loss(market)
+
+    # ------------------------------------------------------------------ inside
+
+    @contextmanager
+    def _funded(self) -> Iterator[None]:
+        """A transaction that also puts back what the fund did."""
         before = copy.deepcopy(self.fund)
         try:
             with self.journal.transaction():
-                return self.liquidator.close_out(account, keeper, take_positions, caller=caller)
+                yield
         except ModelError:
             _restore(self.fund, before)
             raise
-
-    # ------------------------------------------------------------------ inside
 
     def _seen(self, signed: Signed) -> Signed:
         """The order with the position that the settlement would find."""

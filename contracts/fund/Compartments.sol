@@ -12,15 +12,19 @@ abstract contract Compartments is Reinsurance {
     /// @inheritdoc IInsuranceFund
     function receiveIncome(uint256 market, uint256 assets) external lockedOrNested {
         _pull(msg.sender, assets);
-        assets -= _shareWithStakers(msg.sender, market, assets);
-        assets -= _shareWithPremium(msg.sender, market, assets);
+        _bookIncome(msg.sender, market, assets);
+    }
+
+    function _bookIncome(address claimant, uint256 market, uint256 assets) internal {
+        assets -= _shareWithStakers(claimant, market, assets);
+        assets -= _shareWithPremium(claimant, market, assets);
         // toCompartment = min(assets, max(0, cap - balance))
-        uint256 room = _compartmentRoom(msg.sender, market);
+        uint256 room = _compartmentRoom(claimant, market);
         uint256 toCompartment = assets < room ? assets : room;
         uint256 toReserve = assets - toCompartment;
-        if (toCompartment != 0) _addToCompartment(msg.sender, market, toCompartment);
+        if (toCompartment != 0) _addToCompartment(claimant, market, toCompartment);
         if (toReserve != 0) _addToReserve(toReserve);
-        emit IncomeReceived(msg.sender, market, toCompartment, toReserve);
+        emit IncomeReceived(claimant, market, toCompartment, toReserve);
     }
 
     /// @inheritdoc IInsuranceFund
@@ -33,7 +37,7 @@ abstract contract Compartments is Reinsurance {
         emit CompartmentFunded(claimant, market, msg.sender, assets);
     }
 
-    function _addToCompartment(address claimant, uint256 market, uint256 assets) private {
+    function _addToCompartment(address claimant, uint256 market, uint256 assets) internal {
         MarketAccount storage a = _markets[claimant][market].account;
         a.balance = _toUint112(a.balance + assets);
         _totals.compartments = _toUint112(_totals.compartments + assets);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {LiquidatorBase} from "./LiquidatorBase.sol";
+import {InventoryDesk} from "./InventoryDesk.sol";
 import {ILiquidator} from "../../interfaces/ILiquidator.sol";
 import {IMarginEngineTypes} from "../../interfaces/IMarginEngineTypes.sol";
 import {IPriceOracle} from "../../interfaces/IPriceOracle.sol";
@@ -11,8 +11,15 @@ import {FixedPoint} from "../libraries/FixedPoint.sol";
 /// @notice All positions are closed at the marks, so the deficit is the account's negative equity, netted over its markets
 /// and counted once. It is split over the markets by maintenance margin and goes, market by market, to the compartment,
 /// the shared layers of the fund, the opposite side, and what is left is recorded.
-abstract contract CloseOut is LiquidatorBase {
+abstract contract CloseOut is InventoryDesk {
     using FixedPoint for uint256;
+
+    /// @dev Who gets the positions of a bankrupt account.
+    enum Taker {
+        OppositeSide,
+        Keeper,
+        Backstop
+    }
 
     /// @dev The parts of a deficit, one entry a market.
     struct Split {
@@ -27,8 +34,18 @@ abstract contract CloseOut is LiquidatorBase {
         locked
         returns (Receipt memory receipt)
     {
-        if (keeper == account) revert SameAccount(account);
         if (takePositions) _requireOwner(keeper);
+        return _closeOut(account, keeper, takePositions ? Taker.Keeper : Taker.OppositeSide);
+    }
+
+    /// @inheritdoc ILiquidator
+    function closeOutToBackstop(bytes32 account, bytes32 keeper) external locked returns (Receipt memory receipt) {
+        if (address(BACKSTOP) == address(0) || _isOurs(account)) revert SameAccount(account);
+        return _closeOut(account, keeper, Taker.Backstop);
+    }
+
+    function _closeOut(bytes32 account, bytes32 keeper, Taker taker) private returns (Receipt memory receipt) {
+        if (keeper == account) revert SameAccount(account);
         IMarginEngineTypes.AccountState memory s = ENGINE.touch(account);
         if (s.equity >= DUST_EQUITY || s.equity >= 0 && s.positions.length == 0) revert NotBankrupt(account, s.equity);
         if (s.validity == IPriceOracle.Validity.Invalid) {
@@ -41,9 +58,16 @@ abstract contract CloseOut is LiquidatorBase {
         (receipt.eventId, paid) =
             ENGINE.coverFromFund(account, keeper, split.markets, split.deficits, split.rewardAssets);
         _addLegs(receipt, paid);
-        _closeAll(account, keeper, takePositions, s, split, paid, receipt);
+        _closeAll(account, keeper, taker, s, split, paid, receipt);
+        if (_isOurs(account)) _noteDeficit(account, receipt);
         if (s.flaggedAt != 0) ENGINE.setFlag(account, false);
         emit ShortfallResolved(account, keeper, receipt);
+    }
+
+    /// @dev What the fund paid for the backstop's own account counts towards the market's loss cap, rounded up.
+    function _noteDeficit(bytes32 account, Receipt memory r) private {
+        uint256 paid = r.compartment + r.reserve + r.staked + r.backing + r.reinsurance;
+        if (paid != 0) BACKSTOP.noteDeficit(account, (paid + SCALE - 1) / SCALE);
     }
 
     /// @dev Closes what has a usable price and leaves the rest, with the deficit, for later: it is netted once.
@@ -115,7 +139,7 @@ abstract contract CloseOut is LiquidatorBase {
     function _closeAll(
         bytes32 account,
         bytes32 keeper,
-        bool takePositions,
+        Taker taker,
         IMarginEngineTypes.AccountState memory s,
         Split memory split,
         uint256[5][] memory paid,
@@ -125,7 +149,7 @@ abstract contract CloseOut is LiquidatorBase {
         for (uint256 i = 0; i < split.markets.length; ++i) {
             recorded[i] = split.deficits[i] - paid[i][0] - paid[i][1] - paid[i][2] - paid[i][3] - paid[i][4];
             if (i < s.positions.length) {
-                uint256 charged = _close(account, keeper, takePositions, s.positions[i], recorded[i]);
+                uint256 charged = _close(account, keeper, taker, s.positions[i], recorded[i]);
                 recorded[i] -= charged;
                 receipt.sideCharged += charged;
             }
@@ -140,13 +164,29 @@ abstract contract CloseOut is LiquidatorBase {
     function _close(
         bytes32 account,
         bytes32 keeper,
-        bool takePositions,
+        Taker taker,
         IMarginEngineTypes.PositionState memory p,
         uint256 charge
     ) private returns (uint256 charged) {
         uint256 base = FixedPoint.abs(p.size);
-        if (!takePositions || base == 0) return ENGINE.deleverage(account, p.market, base, charge);
+        if (taker == Taker.OppositeSide || base == 0) return ENGINE.deleverage(account, p.market, base, charge);
         if (charge != 0) charged = ENGINE.chargeSide(p.market, p.size < 0, charge);
-        ENGINE.takeOver(account, keeper, p.market, base, p.markPrice, 0);
+        if (taker == Taker.Keeper) {
+            ENGINE.takeOver(account, keeper, p.market, base, p.markPrice, 0);
+            return charged;
+        }
+        uint256 taken = _offer(account, p, base);
+        if (taken != base) ENGINE.deleverage(account, p.market, base - taken, 0);
+    }
+
+    /// @dev Offers a position to the backstop at the mark.
+    function _offer(bytes32 account, IMarginEngineTypes.PositionState memory p, uint256 base)
+        private
+        returns (uint256 taken)
+    {
+        if (p.validity != IPriceOracle.Validity.Full) return 0;
+        Desk memory desk = _openDesk(p.market);
+        if (_exhausted(desk)) return 0;
+        return _take(desk, account, p.size, base, p.markPrice, p.markPrice);
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Guarded} from "../Guarded.sol";
+import {IBackstop} from "../../interfaces/IBackstop.sol";
 import {ILiquidator} from "../../interfaces/ILiquidator.sol";
 import {IMarginEngine} from "../../interfaces/IMarginEngine.sol";
 import {IMarginEngineTypes} from "../../interfaces/IMarginEngineTypes.sol";
@@ -13,6 +14,8 @@ import {AccountId} from "../libraries/AccountId.sol";
 abstract contract LiquidatorBase is ILiquidator, Guarded {
     IMarginEngine internal immutable ENGINE;
     IOrderSettlement internal immutable SETTLEMENT;
+    /// @dev Zero in a deployment without one.
+    IBackstop internal immutable BACKSTOP;
     /// @dev WAD per unit of the collateral token.
     uint256 internal immutable SCALE;
 
@@ -20,8 +23,10 @@ abstract contract LiquidatorBase is ILiquidator, Guarded {
     /// rounding of a step can cost, so that a solvent step never ends below zero.
     int256 internal constant DUST_EQUITY = 1e10;
 
-    constructor(IMarginEngine engine, IOrderSettlement settlement, ISharedLock lock_, uint256 scale) Guarded(lock_) {
-        (ENGINE, SETTLEMENT, SCALE) = (engine, settlement, scale);
+    constructor(IMarginEngine engine, IOrderSettlement settlement, IBackstop backstop, ISharedLock lock_, uint256 scale)
+        Guarded(lock_)
+    {
+        (ENGINE, SETTLEMENT, BACKSTOP, SCALE) = (engine, settlement, backstop, scale);
     }
 
     /// @inheritdoc ILiquidator

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {LiquidatorBase} from "./LiquidatorBase.sol";
+import {InventoryDesk} from "./InventoryDesk.sol";
 import {ILiquidator} from "../../interfaces/ILiquidator.sol";
 import {IMarginEngineTypes} from "../../interfaces/IMarginEngineTypes.sol";
 import {IOrderSettlement} from "../../interfaces/IOrderSettlement.sol";
@@ -10,9 +10,10 @@ import {FixedPoint} from "../libraries/FixedPoint.sol";
 import {LiquidationMath} from "../libraries/LiquidationMath.sol";
 
 /// @title Liquidating solvent accounts below maintenance margin: as little as restores their health
-/// @notice Three ways, by who takes the position: a keeper's account at a discount, signed orders the keeper brings, or,
-/// when nobody took it for long enough, the opposite side at the mark. None of them lowers the account's health.
-abstract contract PartialLiquidation is LiquidatorBase {
+/// @notice Four ways, by who takes the position: a keeper's account at a discount, signed orders the keeper brings, the
+/// backstop's inventory once the discount has had its time, or, when nobody took it for long enough, the opposite side at
+/// the mark. None of them lowers the account's health.
+abstract contract PartialLiquidation is InventoryDesk {
     using FixedPoint for uint256;
 
     /// @dev Terms of one step, decided before anything moves. Fractions are WAD.
@@ -25,12 +26,15 @@ abstract contract PartialLiquidation is LiquidatorBase {
         uint256 reward;
         uint256 minBase;
         uint256 enough; // base from which on the target health is restored
-        bool flagged;
+        uint256 flaggedAt; // before the step; 0 if the clock did not run
+        uint256 handOverAt; // from then on the opposite side may be asked
+        IPriceOracle.Validity validity;
     }
 
     enum Way {
         TakeOver,
         Orders,
+        Backstop,
         Deleverage
     }
 
@@ -44,12 +48,8 @@ abstract contract PartialLiquidation is LiquidatorBase {
         if (keeper == account) revert SameAccount(account);
         Step memory step = _plan(account, market, Way.TakeOver);
         base = _clip(step, maxBase);
-        bool long = step.size > 0;
-        // mark * (1 -+ discount), rounded for the account
-        price = long
-            ? step.markPrice.mulDivUp(FixedPoint.WAD - step.discount, FixedPoint.WAD)
-            : step.markPrice.mulDivDown(FixedPoint.WAD + step.discount, FixedPoint.WAD);
-        if (long ? price > limitPrice : price < limitPrice) revert LimitPrice(price, limitPrice);
+        price = _discounted(step);
+        if (step.size > 0 ? price > limitPrice : price < limitPrice) revert LimitPrice(price, limitPrice);
         uint256 surcharge = _part(step, base, step.surcharge);
         ENGINE.takeOver(account, keeper, market, base, price, surcharge);
         _setClock(account, step, base);
@@ -69,9 +69,7 @@ abstract contract PartialLiquidation is LiquidatorBase {
         }
         if (keeper == account) revert SameAccount(account);
         Step memory step = _plan(account, market, Way.Orders);
-        uint256 worst = step.size > 0
-            ? step.markPrice.mulDivUp(FixedPoint.WAD - step.discount, FixedPoint.WAD)
-            : step.markPrice.mulDivDown(FixedPoint.WAD + step.discount, FixedPoint.WAD);
+        uint256 worst = _discounted(step);
         for (uint256 i = 0; i < orders.length && base < step.base; ++i) {
             if (!_acceptable(orders[i], market, step.size > 0, worst)) continue;
             // an order that has become unusable is passed over: it must not spoil the others
@@ -96,6 +94,50 @@ abstract contract PartialLiquidation is LiquidatorBase {
         _charge(account, keeper, market, step, base, step.markPrice);
     }
 
+    /// @inheritdoc ILiquidator
+    function liquidateToBackstop(bytes32 account, uint256 market, bytes32 keeper)
+        external
+        locked
+        returns (uint256 taken, uint256 tornUp)
+    {
+        if (keeper == account || _isOurs(account)) revert SameAccount(account);
+        Desk memory desk = _openDesk(market);
+        bool exhausted = _exhausted(desk);
+        if (exhausted && desk.equity >= DUST_EQUITY && desk.validity != IPriceOracle.Validity.Invalid) {
+            _unwind(desk, keeper);
+        }
+        Step memory step = _plan(account, market, Way.Backstop);
+        uint256 price = _discounted(step);
+        if (!exhausted && _mayTake(desk, step)) {
+            taken = _take(desk, account, step.size, step.base, step.markPrice, price);
+        }
+        if (taken != step.base && block.timestamp >= step.handOverAt) {
+            tornUp = step.base - taken;
+            ENGINE.deleverage(account, market, tornUp, 0);
+        }
+        uint256 base = taken + tornUp;
+        if (base != 0) {
+            // average price of both parts
+            price = (taken * price + tornUp * step.markPrice) / base;
+            _charge(account, keeper, market, step, base, price);
+        } else if (!exhausted) {
+            revert BackstopFull(market);
+        }
+    }
+
+    /// @dev Only at a price that is fully trusted, and only if the discount is at least that of the auction's floor:
+    /// going through the backstop and back at the same mark never pays.
+    function _mayTake(Desk memory desk, Step memory step) private pure returns (bool) {
+        return step.validity == IPriceOracle.Validity.Full && step.discount >= uint256(desk.caps.maxDiscountPpm) * 1e12;
+    }
+
+    /// @dev mark * (1 -+ discount), rounded for the account.
+    function _discounted(Step memory step) private pure returns (uint256) {
+        return step.size > 0
+            ? step.markPrice.mulDivUp(FixedPoint.WAD - step.discount, FixedPoint.WAD)
+            : step.markPrice.mulDivDown(FixedPoint.WAD + step.discount, FixedPoint.WAD);
+    }
+
     /// @dev Checks that the account is liquidatable and solvent, starts its clock, and computes the terms.
     function _plan(bytes32 account, uint256 market, Way way) private returns (Step memory step) {
         IMarginEngineTypes.AccountState memory s = ENGINE.touch(account);
@@ -104,8 +146,10 @@ abstract contract PartialLiquidation is LiquidatorBase {
         IMarginEngineTypes.PositionState memory p = _find(account, market, s);
         (IMarginEngineTypes.LiquidationParameters memory l, uint256 minBase) = ENGINE.liquidationTerms(market);
         if (way == Way.Deleverage) _checkDelay(account, s.flaggedAt, l.deleverageDelay);
+        if (way == Way.Backstop) _checkDelay(account, s.flaggedAt, l.ramp);
         uint256 elapsed = s.flaggedAt == 0 ? 0 : block.timestamp - s.flaggedAt;
-        (step.size, step.markPrice, step.minBase, step.flagged) = (p.size, p.markPrice, minBase, s.flaggedAt != 0);
+        (step.size, step.markPrice, step.minBase) = (p.size, p.markPrice, minBase);
+        (step.flaggedAt, step.handOverAt, step.validity) = (s.flaggedAt, s.flaggedAt + l.deleverageDelay, p.validity);
         uint256 equity = uint256(s.equity);
         _price(step, way, l, equity, s.maintenanceMargin, p, elapsed);
         uint256 cost = step.discount + step.surcharge + step.reward;
@@ -116,7 +160,8 @@ abstract contract PartialLiquidation is LiquidatorBase {
         step.base = LiquidationMath.stepBase(step.enough, FixedPoint.abs(p.size), p.markPrice, l.maxStep, minBase);
     }
 
-    /// @dev Splits the budget: first what makes a keeper act, then the surcharge.
+    /// @dev Splits the budget: first what makes a keeper act, then the surcharge. Nobody takes over on his own account
+    /// what goes to the backstop, so there the reward comes before the discount.
     function _price(
         Step memory step,
         Way way,
@@ -127,20 +172,24 @@ abstract contract PartialLiquidation is LiquidatorBase {
         uint256 elapsed
     ) private pure {
         uint256 budget = LiquidationMath.budgetDown(equity, maintenance, p.maintenanceMargin, p.notional);
+        if (way == Way.Backstop || way == Way.Deleverage) {
+            step.reward = FixedPoint.min(uint256(l.rewardPpm) * 1e12, budget);
+            budget -= step.reward;
+        }
         if (way != Way.Deleverage) {
             uint256 discount =
                 LiquidationMath.discountDown(equity, maintenance, l.minDiscountPpm, l.maxDiscountPpm, elapsed, l.ramp);
             step.discount = FixedPoint.min(discount, budget);
             budget -= step.discount;
         }
-        if (way != Way.TakeOver) {
+        if (way == Way.Orders) {
             step.reward = FixedPoint.min(uint256(l.rewardPpm) * 1e12, budget);
             budget -= step.reward;
         }
         step.surcharge = FixedPoint.min(uint256(l.surchargePpm) * 1e12, budget);
     }
 
-    /// @dev Deleveraging has to wait until others had their time.
+    /// @dev Backstop and deleveraging have to wait until others had their time.
     function _checkDelay(bytes32 account, uint256 flaggedAt, uint256 delay) private view {
         uint256 earliest = (flaggedAt == 0 ? block.timestamp : flaggedAt) + delay;
         if (flaggedAt == 0 || block.timestamp < earliest) revert TooEarly(account, earliest);
@@ -149,7 +198,7 @@ abstract contract PartialLiquidation is LiquidatorBase {
     /// @dev The clock stops when a step restored the target health; else it runs, at the latest from this step on.
     function _setClock(bytes32 account, Step memory step, uint256 base) private {
         bool restored = base >= step.enough;
-        if (restored == step.flagged) ENGINE.setFlag(account, !restored);
+        if (restored == (step.flaggedAt != 0)) ENGINE.setFlag(account, !restored);
     }
 
     function _find(bytes32 account, uint256 market, IMarginEngineTypes.AccountState memory s)

@@ -132,6 +132,10 @@ MUST_HAPPEN = (
     "deficit: recorded",
     "fund left something",
     "epoch ended",
+    "deployInventory",
+    "inventory taken",
+    "inventory after a close-out",
+    "buyInventory",
 )
 MUST_BE_REFUSED = (
     "InsufficientMargin",

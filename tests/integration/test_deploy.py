@@ -35,6 +35,7 @@ TIGHTENING = {
     "tightenClaimant",
     "tightenClaimantMarket",
     "holdMaturity",
+    "tightenCaps",
 }
 
 # Every function that changes something and is meant for everybody, or for another contract, which
@@ -42,13 +43,17 @@ TIGHTENING = {
 OPEN = {
     "engine": {"deposit", "withdraw", "poke", "sweepFees", "followFund"},
     "settlement": {"fill", "matchOrders", "cancel", "cancelAll"},
-    "liquidator": {"flag", "unflag", "takeOver", "liquidateWithOrders", "deleverage", "closeOut"},
+    "liquidator": {
+        *("flag", "unflag", "takeOver", "liquidateWithOrders", "deleverage", "closeOut"),
+        *("liquidateToBackstop", "closeOutToBackstop", "buyInventory", "unwindInventory"),
+    },
     "fund": {
         *("fundCompartment", "fundReserve", "fundStakers", "fundBacking", "fundPremium"),
-        *("noteReserveGap", "noteSolvency", "reportShortfall"),
+        *("noteReserveGap", "noteSolvency", "reportShortfall", "returnCapital"),
     },
     "crash_put": {"write", "activate", "settle", "deliver", "withdraw"},
     "risk_oracle": {"poke"},
+    "backstop": {"deploy", "release"},
     "tranche": {
         *("deposit", "mint", "requestRedeem", "redeem", "withdraw", "claim", "setOperator"),
         *("transfer", "transferFrom", "approve", "permit"),
@@ -77,6 +82,11 @@ INTERNAL = {
         "NotSelf": {"settleCover"},
         "NotTranche": {"payStaker"},
         "NotReinsurer": {"payPremium"},
+        "NotInventory": {"deployCapital", "writeOffCapital"},
+        "AccessManagedUnauthorized": {"setAuthority"},
+    },
+    "backstop": {
+        "NotLiquidator": {"noteChange", "noteDeficit"},
         "AccessManagedUnauthorized": {"setAuthority"},
     },
     "tranche": {

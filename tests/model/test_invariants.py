@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.harness.duel import Duel
-from backstop.harness.world import UNIT, feed_answer
+from backstop.harness.world import CAPS, UNIT, feed_answer
 from backstop.model import invariants as inv
 from backstop.model.errors import ModelError
 from backstop.model.fixed_point import WAD
@@ -239,7 +239,7 @@ def test_no_free_liquidation_sees_health_that_falls(duel: Duel) -> None:
     victim = duel.accounts[0]
     now = duel.world.engine.account_state(victim)
     assert 0 < now.equity < now.maintenance_margin
-    action = inv.Action("takeOver", victim=victim, touched=replace(now, equity=now.equity + 1))
+    action = inv.Action("takeOver", victim=victim, touched=replace(now, equity=now.equity + 3))
     refuses(duel.world, inv.no_free_liquidation, "NO_FREE_LIQUIDATION", lambda: None, action)
 
 
@@ -252,9 +252,48 @@ def test_no_free_liquidation_sees_self_dealing_that_pays(duel: Duel) -> None:
         victim=victim,
         keeper=keeper,
         touched=now,
-        keeper_equity=duel.world.engine.account_state(keeper).equity - 1,
+        keeper_equity=duel.world.engine.account_state(keeper).equity - 10**6,
     )
     refuses(duel.world, inv.no_free_liquidation, "NO_FREE_LIQUIDATION", lambda: None, action)
+
+
+def test_backstop_caps_sees_inventory_beyond_a_cap(duel: Duel) -> None:
+    world = duel.world
+    world.deploy_inventory(0, 2**255)
+    before = inv.take(world)
+    ours = before.inventory[0]
+    cap = CAPS[0].notional * world.engine.scale
+    for size, equity, room in (
+        ((cap + 10**15) // 40_000, 15_000 * WAD, 15_000 * WAD),
+        (WAD, 3_900 * WAD, 6_000 * WAD),  # 40,000 at 10 % need 4,000, of both
+        (-WAD, 15_000 * WAD, 3_900 * WAD),
+    ):
+        grown = replace(ours, mark_price=40_000 * WAD, size=size, equity=equity, room=room)
+        after = replace(before, inventory={**before.inventory, 0: grown})
+        with pytest.raises(inv.InvariantBroken, match="BACKSTOP_CAPS"):
+            inv.backstop_caps(world, before, after, inv.Action("liquidateToBackstop"))
+    fits = replace(ours, mark_price=40_000 * WAD, size=WAD, equity=15_000 * WAD, room=6_000 * WAD)
+    inv.backstop_caps(
+        world,
+        before,
+        replace(before, inventory={**before.inventory, 0: fits}),
+        inv.Action("liquidateToBackstop"),
+    )
+
+
+def test_backstop_caps_sees_a_sale_that_leaves_less(duel: Duel) -> None:
+    world = duel.world
+    before = inv.take(world)
+    held = replace(
+        before.inventory[0], size=2 * WAD, mark_price=WAD, equity=100 * WAD, room=100 * WAD
+    )
+    sold = replace(held, size=WAD, equity=49 * WAD)
+    was = replace(before, inventory={0: held})
+    now = replace(before, inventory={0: sold})
+    with pytest.raises(inv.InvariantBroken, match="BACKSTOP_CAPS"):
+        inv.backstop_caps(world, was, now, inv.Action("buyInventory"))
+    fair = replace(before, inventory={0: replace(sold, equity=50 * WAD)})
+    inv.backstop_caps(world, was, fair, inv.Action("buyInventory"))
 
 
 @pytest.mark.parametrize("price", [36_000, 34_000])

@@ -38,6 +38,7 @@ def measured(rpc: RpcClient, project: Any) -> tuple[Bench, GasBench, dict[str, d
         gas.collateral,
         gas.trades,
         gas.liquidations,
+        gas.inventory,
         gas.bankruptcies,
         gas.views,
     )

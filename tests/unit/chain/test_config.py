@@ -162,6 +162,7 @@ OPTIONAL = {
     ("fund", "staking"),
     (*M0, "fund", "initial"),
     (*M0, "cover"),
+    (*M0, "backstop"),
     (*M0, "feeds", "secondary"),
     (*M0, "feeds", "primary", "decimals"),
     (*M0, "feeds", "secondary", "decimals"),
