@@ -35,6 +35,7 @@ def fund_sheet(
         rows.append(("1 compartments of other claimants", others, others_held))
     rows.append(("2 operator's reserve", ledger.reserve, state.reserve))
     rows.append(("3 stakers' capital, exits and claims", ledger.stake, state.tranche.total))
+    rows.append(("3 second slice, behind the stakers", ledger.backing, state.backing))
     if ledger.premium or state.premium:
         rows.append(("4 budget for reinsurance premiums", ledger.premium, state.premium))
     claims = sum(held for _, _, held in rows)

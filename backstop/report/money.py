@@ -52,7 +52,8 @@ class Income:
         """The section; the ledger's flows are those of the period."""
         tokens = self.context.tokens
         flows = ledger.flows
-        paid = {layer: -flows[layer, "deficits"] for layer in ("compartment", "reserve", "stake")}
+        drawn = ("compartment", "reserve", "stake", "backing")
+        paid = {layer: -flows[layer, "deficits"] for layer in drawn}
         rewards = -(flows["compartment", "rewards"] + flows["reserve", "rewards"])
         layers = ("compartment", "reserve", "stake", "premium")
         income = {layer: flows[layer, "income"] for layer in layers}
@@ -137,7 +138,7 @@ class Stakers:
         tokens, tranche = self.context.tokens, state.tranche
         flows, seconds = ledger.flows, self.context.last.time - self.context.first.time
         paid = flows["stake", "deficits"] + flows["stake", "moved"]
-        gain = flows["stake", "income"] + paid
+        gain = flows["stake", "income"] + flows["stake", "surplus"] + paid
         capital = self.opening + (self.weighted // seconds if seconds else 0)
         held = {who: n for who, n in self.shares.items() if who != _ZERO and n > 0}
         found = concentration(held)
@@ -152,7 +153,7 @@ class Stakers:
             "opening": tokens(self.opening),
             "staked": tokens(flows["stake", "staked"]),
             "claimed": tokens(-flows["stake", "claimed"]),
-            "income": tokens(flows["stake", "income"]),
+            "income": tokens(flows["stake", "income"] + flows["stake", "surplus"]),
             "losses": tokens(-paid),
             "closing": tokens(ledger.stake),
             "gain": tokens(gain),
@@ -184,7 +185,7 @@ class History:
     def add(self, block: int, time: int, ledger: FundLedger) -> None:
         """Note the ledger as it is after a block."""
         compartments = sum(ledger.compartments.values())
-        layers = (compartments, ledger.reserve, ledger.stake)
+        layers = (compartments, ledger.reserve + ledger.backing, ledger.stake)
         if self.points and self.points[-1][0] == block:
             self.points.pop()
         self.points.append((block, time, *layers))

@@ -49,6 +49,7 @@ class ChainState:
         code: keccak-256 of the runtime code by role, in hex.
         engine_tokens, fund_tokens: what the token contract says they hold, units of the token.
         compartments: layer 1 by market, units; of the margin engine.
+        backing: the second slice, behind the stakers, units.
         premium: what the fund has set aside for a reinsurer's premiums, units.
         markets: the engine's MarketState, with its WAD amounts.
         accounts: the engine's AccountState by account, for those that were asked for.
@@ -64,6 +65,7 @@ class ChainState:
     compartments: tuple[int, ...]
     reserve: int
     reserve_target: int
+    backing: int
     premium: int
     events: int
     tranche: TrancheState
@@ -129,6 +131,7 @@ class StateReader:
             ),
             reserve=self.call(s.fund, "reserve"),
             reserve_target=self.call(s.fund, "reserveTarget"),
+            backing=self.call(s.fund, "backing"),
             premium=self.call(s.fund, "premium")[0],
             events=self.call(s.fund, "eventCount"),
             tranche=self._tranche(requests),

@@ -14,6 +14,7 @@ LAYERS = {
     "compartment": "1 market's own income and compartment",
     "reserve": "2 operator's reserve",
     "staked": "3 stakers",
+    "backing": "3 second slice, behind the stakers",
     "reinsurance": "4 reinsurance",
     "sideCharged": "5 opposite side",
     "recorded": "6 recorded deficit",
@@ -141,7 +142,7 @@ class Waterfall:
         Layer 1 of the receipt also has income that the engine had not handed over yet.
         """
         slack = self.context.scale * max(1, len(parts.covered))
-        for name in ("reserve", "staked", "reinsurance"):
+        for name in ("reserve", "staked", "backing", "reinsurance"):
             drawn = sum(e["legs"].get(name, 0) for e in parts.covered) * self.context.scale
             if not 0 <= drawn - legs.get(name, 0) < slack:
                 return False

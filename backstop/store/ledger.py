@@ -22,7 +22,7 @@ _SILENT = {
     "fund": {
         *("ClaimantSet", "ClaimantMarketSet", "StakerShareSet", "ReserveTargetSet"),
         *("RefillTimeSet", "ReserveGapNoted", "CoverFailed", "AuthorityUpdated"),
-        *("ReinsurerSet", "ReinsurerFailed"),
+        *("ReinsurerSet", "ReinsurerFailed", "RiskOracleSet", "SolvencyNoted"),
     },
     "tranche": {
         *("RedeemRequest", "OperatorSet", "IncomeAdded", "MaturityHeld", "TermsSet", "Transfer"),
@@ -40,9 +40,11 @@ class FundLedger:
         compartments: layer 1, by claimant and market.
         reserve: layer 2.
         stake: layer 3: active, streaming, leaving, and matured but not claimed.
+        backing: the second slice, behind the stakers.
         premium: set aside for layer 4's premiums; what a reinsurer pays goes through, not in here.
-        flows: net amount by (layer, kind): layer is compartment, reserve, stake or premium; kind is
-            income, funded, deficits, rewards, released, staked, claimed, premiums, moved.
+        flows: net amount by (layer, kind); layers: compartment, reserve, stake, backing, premium;
+            kinds: income, funded, deficits, rewards, released, surplus, staked, claimed,
+            premiums, moved.
         market_flows: the compartments' flows by (market, kind), of all claimants.
         unknown: events of the fund or tranche that this ledger does not know, by name.
     """
@@ -50,6 +52,7 @@ class FundLedger:
     compartments: Counter[Compartment] = field(default_factory=Counter)
     reserve: int = 0
     stake: int = 0
+    backing: int = 0
     premium: int = 0
     flows: Counter[tuple[str, str]] = field(default_factory=Counter)
     market_flows: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -58,7 +61,8 @@ class FundLedger:
     @property
     def total(self) -> int:
         """All layers together."""
-        return sum(self.compartments.values()) + self.reserve + self.stake + self.premium
+        own = sum(self.compartments.values()) + self.reserve + self.backing
+        return own + self.stake + self.premium
 
     def open_period(self) -> None:
         """Start counting flows from here."""
@@ -90,6 +94,10 @@ class FundLedger:
         self.stake += amount
         self.flows["stake", kind] += amount
 
+    def _back(self, kind: str, amount: int) -> None:
+        self.backing += amount
+        self.flows["backing", kind] += amount
+
     def _budget(self, kind: str, amount: int) -> None:
         self.premium += amount
         self.flows["premium", kind] += amount
@@ -111,13 +119,24 @@ class FundLedger:
         self._reserve("funded", event["assets"])
 
     def _fund_ReserveReleased(self, event: StoredEvent) -> None:
-        self._reserve("released", -event["assets"])
+        """Part of a released surplus may go to the stakers."""
+        shared = event.args.get("toStakers", 0)
+        self._reserve("released", shared - event["assets"])
+        self._reserve("surplus", -shared)
+        self._stake("surplus", shared)
+
+    def _fund_BackingFunded(self, event: StoredEvent) -> None:
+        self._back("funded", event["assets"])
+
+    def _fund_BackingReleased(self, event: StoredEvent) -> None:
+        self._back("released", -event["assets"])
 
     def _fund_Covered(self, event: StoredEvent) -> None:
         legs = event["legs"]
         self._compartment(event, "deficits", -legs["compartment"])
         self._reserve("deficits", -legs["reserve"])
         self._stake("deficits", -legs["staked"])
+        self._back("deficits", -legs.get("backing", 0))
 
     def _fund_KeeperRewardPaid(self, event: StoredEvent) -> None:
         """The compartment pays as far as it can, then the reserve."""

@@ -127,6 +127,22 @@ def test_the_funds_layers_by_hand():
     assert ledger.total == 72 and not ledger.unknown
 
 
+def test_the_second_slice_and_a_released_surplus():
+    ledger = FundLedger()
+    chain = Chain(ledger)
+    chain.event("fund", "BackingFunded", assets=40, **{"from": B})
+    chain.event("fund", "ReserveFunded", assets=50, **{"from": B})
+    legs = {"compartment": 0, "reserve": 5, "staked": 0, "backing": 15, "reinsurance": 0}
+    chain.event(
+        "fund", "Covered", eventId=1, claimant=A, market=1, account=C, claimed=20, legs=legs
+    )
+    chain.event("fund", "BackingReleased", to=B, assets=10)
+    chain.event("fund", "ReserveReleased", to=B, assets=20, toStakers=6)
+    assert (ledger.reserve, ledger.backing, ledger.stake) == (25, 15, 6)
+    assert ledger.flows["reserve", "released"] == -14 and ledger.flows["stake", "surplus"] == 6
+    assert ledger.total == 46 and not ledger.unknown
+
+
 def test_an_event_the_ledger_does_not_know_is_counted():
     ledger = FundLedger()
     chain = Chain(ledger)
