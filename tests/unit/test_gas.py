@@ -23,6 +23,8 @@ CEILINGS = {
     "liquidate, part": 171,
     "liquidate, whole": 159,
     "deleverage, any number of counterparties": 168,
+    "backstop: take a position, first": 239,
+    "backstop: buy inventory, all": 170,
     "bankrupt, fund pays tokens": 219,
     "bankrupt, fund empty, charged to the side": 192,
     "health view, 8 markets, marks fresh (execution)": 143,
