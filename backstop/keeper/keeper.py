@@ -257,7 +257,11 @@ class Keeper:
         if choice.unprofitable and not choice.offers:
             self._leave(case, self._too_dear(choice.unprofitable[0]))
             return False
-        self._try(case, choice.offers, sight)
+        offers = choice.offers
+        if case.account in self._rests:
+            # what was tried did not succeed: first of all its clock has to run
+            offers = sorted(offers, key=lambda offer: offer.way != "flag")
+        self._try(case, offers, sight)
         return True
 
     def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...]) -> Case:
@@ -414,9 +418,9 @@ class Keeper:
         )
 
     def _rest(self, account: bytes, block: int) -> None:
-        """Refused on the chain: the first time it is tried again at once, then ever later."""
+        """Refused on the chain: twice it is tried again at once, then ever later."""
         rest = self._rests.setdefault(account, _Rest())
-        rest.until = block + min(_LONGEST_REST, rest.refused)
+        rest.until = block + min(_LONGEST_REST, max(0, rest.refused - 1))
         rest.refused += 1
 
     def _answer(self, account: bytes, block: int) -> None:

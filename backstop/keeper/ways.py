@@ -196,8 +196,9 @@ def take_over(case: Case) -> Iterator[Offer]:
         edge = (index - price if step.size > 0 else price - index) / WAD
         exit_cost = case.config.profit.exit_cost * _tokens(base, index)
         profit = base / WAD * edge - exit_cost - case.cost("take-over")
-        # no worse than half of what is hoped for: between deciding and mining the mark may move
-        slack = max(0, round(edge * 1e18)) // 2
+        # between deciding and mining the mark may move: down to the least profit it is still taken
+        spare = (profit - case.config.profit.minimum) / (base / WAD)
+        slack = max(0, round(spare * 1e18))
         limit = price + slack if step.size > 0 else max(0, price - slack)
         most = EVERYTHING if base == step.base else base
         yield Offer(
