@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
+import {ISanctionsList} from "../interfaces/ISanctionsList.sol";
 import {ISharedLock} from "../interfaces/ISharedLock.sol";
 import {FundStorage} from "./fund/FundStorage.sol";
 import {Inventory} from "./fund/Inventory.sol";
@@ -17,8 +18,9 @@ import {Guarded} from "./Guarded.sol";
 /// (cover), Inventory (capital of the backstop's accounts).
 contract InsuranceFund is Inventory {
     /// @param authority AccessManager that says who may call the restricted functions, and after which delay
-    constructor(IERC20 asset_, ISharedLock lock_, address authority)
-        FundStorage(asset_, lock_, authority)
+    /// @param sanctions list that stakers are checked against; zero: none
+    constructor(IERC20 asset_, ISharedLock lock_, address authority, ISanctionsList sanctions)
+        FundStorage(asset_, lock_, authority, sanctions)
         Guarded(lock_)
         AccessManaged(authority)
     {}

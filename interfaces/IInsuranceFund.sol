@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {IStakedTranche} from "./IStakedTranche.sol";
+
 /// @title Backstop's insurance fund: layers of capital that pay bankrupt accounts' deficits by rule
 /// @notice All amounts are in units of the fund's asset (its own decimals) unless a name says otherwise. A claimant is a
 /// registered contract (our margin engine, a lending market); a market is a number the claimant chooses.
@@ -19,6 +21,18 @@ interface IInsuranceFund {
         uint256 staked;
         uint256 backing;
         uint256 reinsurance;
+    }
+
+    /// @notice What `ReceiptRecorded` encodes: all that is needed to give recovered money back to the layers of an event; `ReceiptRecorded` has it.
+    /// @param markets of the claims, in their order
+    /// @param legs what each claim was paid, without the keeper's reward
+    /// @param stakerLoss how the stakers' part fell on them
+    struct Receipt {
+        uint256 eventId;
+        address claimant;
+        uint256[] markets;
+        Legs[] legs;
+        IStakedTranche.Loss stakerLoss;
     }
 
     /// @notice Draw limits of one claimant over the shared layers (2 and deeper). Zero means: nothing may be drawn.
@@ -52,6 +66,10 @@ interface IInsuranceFund {
     event ReserveReleased(address indexed to, uint256 assets, uint256 toStakers);
     event BackingFunded(address indexed from, uint256 assets);
     event BackingReleased(address indexed to, uint256 assets);
+    /// @notice An event that a layer beyond the reserve paid for: money recovered later goes back by this receipt.
+    /// @param receipt a `Receipt`, ABI-encoded
+    event ReceiptRecorded(uint256 indexed eventId, bytes receipt);
+    event Recovered(uint256 indexed eventId, address indexed from, uint256 assets, uint256 recovered);
     event RiskOracleSet(address indexed riskOracle);
     /// @notice Capital over target as seen now, and the lagged ratio that terms follow; WAD.
     event SolvencyNoted(uint256 ratio, uint256 laggedRatio, uint256 surplusSince);
@@ -116,6 +134,9 @@ interface IInsuranceFund {
     error BackingTooSmall(uint256 requested, uint256 available);
     /// @notice A shortfall is known and not dealt with: nothing leaves meanwhile.
     error ShortfallOpen();
+    /// @notice No such receipt is on record: another event, another content, or an event only compartments and reserve paid.
+    error UnknownReceipt(uint256 eventId);
+    error AboveLoss(uint256 assets, uint256 open);
     error AboveCompartmentCap(uint256 requested, uint256 room);
     error AboveMaximum(uint256 value, uint256 maximum);
     error InvalidLimits(string field);
@@ -146,6 +167,11 @@ interface IInsuranceFund {
 
     /// @notice Anybody may strengthen the operator's second slice, which pays after the stakers. It may be empty.
     function fundBacking(uint256 assets) external;
+
+    /// @notice Anybody may bring money recovered for an event; it repays the layers that paid, in reverse order, and the
+    /// stakers who bore the loss, also those who have left.
+    /// @param receipt as `ReceiptRecorded` gave it
+    function recover(uint256 eventId, bytes calldata receipt, uint256 assets) external;
 
     /// @notice Anybody may take the measure of the fund: the lagged ratio moves on, and the surplus clock starts or stops.
     /// @return laggedRatio WAD
@@ -262,6 +288,9 @@ interface IInsuranceFund {
     function surplus() external view returns (uint256 assets, uint256 since);
 
     function riskOracle() external view returns (address);
+
+    /// @notice Hash of an event's receipt, 0 if there is none on record, and what has been recovered of it.
+    function recovery(uint256 eventId) external view returns (bytes32 receiptHash, uint256 recovered);
 
     /// @notice Layer 3, a contract of its own.
     function stakedTranche() external view returns (address);

@@ -14,6 +14,21 @@ interface IStakedTranche {
         uint32 maturity;
     }
 
+    /// @notice How a loss fell on those who stood for it, so that a recovery can reach them.
+    /// @param era number of the loss, from 1; 0 for one that is not on record
+    /// @param series the active stake was in, and `supply` its shares then
+    /// @param fromActive what the active stake bore
+    /// @param firstBucket number of the first open bucket; `cuts` what each bore, `shares` the shares of each
+    struct Loss {
+        uint256 era;
+        uint256 series;
+        uint256 supply;
+        uint256 fromActive;
+        uint256 firstBucket;
+        uint256[] cuts;
+        uint256[] shares;
+    }
+
     event Deposit(address indexed sender, address indexed owner, uint256 assets, uint256 shares);
     event Withdraw(
         address indexed sender, address indexed receiver, address indexed owner, uint256 assets, uint256 shares
@@ -26,6 +41,9 @@ interface IStakedTranche {
     event Slashed(uint256 indexed series, uint256 loss, uint256 fromActive, uint256 firstBucket, uint256[] cuts);
     /// @notice Shares of this series are worth nothing any more; `rest` went to the operator's reserve.
     event SeriesEnded(uint256 indexed series, uint256 rest);
+    /// @notice Of what came back for loss `era`, `assets` are for those who held `part` then (0: shares, else a bucket).
+    event LossRecovered(uint256 indexed era, uint256 indexed part, uint256 assets);
+    event RecoveryCollected(address indexed holder, uint256 indexed era, uint256 indexed part, uint256 assets);
     event IncomeAdded(uint256 assets, uint256 streaming, uint256 streamEnd);
     event MaturityHeld(uint256 until);
     event TermsSet(uint256 cap, uint256 cooldown);
@@ -42,6 +60,7 @@ interface IStakedTranche {
     error NotClaimable(address controller, uint256 requestId, uint256 shares, uint256 claimable);
     /// @notice ERC-7540: what a redemption will pay is not known before it matures.
     error PreviewUnknown();
+    error NothingToCollect(address holder, uint256 era, uint256 part);
 
     /// @notice Takes exactly `assets` and mints shares for them, rounded down.
     function deposit(uint256 assets, address receiver) external returns (uint256 shares);
@@ -63,6 +82,10 @@ interface IStakedTranche {
 
     function setOperator(address operator, bool approved) external returns (bool);
 
+    /// @notice Pays a holder its part of what has come back for loss `era`; anybody may call, the holder is paid.
+    /// @param part 0 for the shares it held when the loss fell, else the number of the bucket its request was in
+    function collect(address holder, uint256 era, uint256 part) external returns (uint256 assets);
+
     /// @notice Sets the largest active stake and the time from the end of an epoch to the maturity of its bucket.
     /// Buckets that exist keep their maturity.
     function setTerms(uint256 cap, uint256 cooldown) external;
@@ -71,7 +94,11 @@ interface IStakedTranche {
 
     /// @notice Takes `loss` from the active stake and all open buckets, each in proportion to its assets.
     /// @return rest what is left of a series that this loss ended; it leaves the tranche too
-    function slash(uint256 loss) external returns (uint256 rest);
+    /// @return record how it fell
+    function slash(uint256 loss) external returns (uint256 rest, Loss memory record);
+
+    /// @notice Gives `assets` back to those who bore a loss, in proportion. The fund vouches for `record`.
+    function recover(Loss calldata record, uint256 assets) external;
 
     /// @notice Adds `assets` to what streams to the active stake over the next `STREAM_TIME` seconds.
     function addIncome(uint256 assets) external;
@@ -89,6 +116,15 @@ interface IStakedTranche {
 
     /// @notice Active stake, streamed income included; open buckets are not part of it.
     function totalAssets() external view returns (uint256 assets);
+
+    /// @notice Number of the last loss on record.
+    function era() external view returns (uint256);
+
+    /// @notice What `collect` would pay now.
+    function collectable(address holder, uint256 era, uint256 part) external view returns (uint256 assets);
+
+    /// @notice Recovered tokens that nobody has collected yet.
+    function uncollected() external view returns (uint256 assets);
 
     function bucket(uint256 requestId) external view returns (Bucket memory state, bool open);
 

@@ -296,6 +296,7 @@ class Parameters:
     roles: Mapping[str, RoleConfig]
     fund: FundConfig
     markets: tuple[MarketConfig, ...]
+    sanctions: str | None = None
     source: str = field(default="", compare=False)
 
     @classmethod
@@ -522,6 +523,7 @@ def _parameters(root: Node, file: str) -> Parameters:
         roles=_roles(root.child("roles")),
         fund=_fund(root.child("fund"), token),
         markets=_markets(root, token),
+        sanctions=root.address("sanctions") if "sanctions" in root else None,
         source=file,
     )
     root.done()

@@ -408,6 +408,12 @@ class _Builder:
         )
         tranche = created_address(fund, 1)  # the fund deploys it, before anything else
         lock = self.add("lock", [engine, settlement, liquidator, fund, tranche]).address
+        sanctions = self.parameters.sanctions or ZERO_ADDRESS
+        if self.parameters.sanctions and not self.client.code(sanctions):
+            raise DeploymentError(
+                f"there is no sanctions list at {sanctions} on chain {self.client.chain_id}:"
+                f" correct sanctions in {self.parameters.source}, or remove it"
+            )
         wiring = {
             "authority": authority,
             "token": token,
@@ -416,11 +422,12 @@ class _Builder:
             "settlement": settlement,
             "liquidator": liquidator,
             "lock": lock,
+            "sanctions": sanctions,
         }
         governance = self.add("governance", wiring).address
         back_office = self.add("back_office", wiring, governance).address
         self.add("engine", wiring, back_office, expected=engine)
-        self.add("fund", token, lock, authority, expected=fund)
+        self.add("fund", token, lock, authority, sanctions, expected=fund)
         if self.contracts["fund"].stakedTranche() != tranche:
             raise DeploymentError(f"the staked tranche did not come to be at {tranche}: a defect")
         abi = contract_abi(self.deployer.artifacts, ARTIFACTS["tranche"])

@@ -73,6 +73,7 @@ def deploy_fund(
     *,
     decimals: int = 6,
     hostile: bool = False,
+    sanctions: str = ZERO_ADDRESS,
 ) -> FundWorld:
     """Deploys the fund with two lock members.
 
@@ -82,6 +83,7 @@ def deploy_fund(
         owner: deployer and admin.
         decimals: of the token.
         hostile: take `HostileToken` instead of `MockToken`.
+        sanctions: list that stakers are checked against.
     """
 
     def deploy(name: str, *args: Any) -> Contract:
@@ -96,7 +98,7 @@ def deploy_fund(
     fund, engine, liquidator = (created_address(owner, nonce + i) for i in (1, 2, 3))
     tranche = created_address(fund, 1)
     lock = deploy("SharedLock", [engine, ZERO_ADDRESS, liquidator, fund, tranche])
-    deployed = deploy("InsuranceFund", token.address, lock.address, manager.address)
+    deployed = deploy("InsuranceFund", token.address, lock.address, manager.address, sanctions)
     return FundWorld(
         client=client,
         owner=owner,

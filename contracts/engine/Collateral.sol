@@ -7,6 +7,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Margin} from "./Margin.sol";
 import {AccountId} from "../libraries/AccountId.sol";
 import {FixedPoint} from "../libraries/FixedPoint.sol";
+import {Sanctions} from "../libraries/Sanctions.sol";
 
 /// @title Collateral in and out
 abstract contract Collateral is Margin {
@@ -17,6 +18,7 @@ abstract contract Collateral is Margin {
     function deposit(bytes32 account, uint256 assets) external locked {
         if (assets == 0) revert ZeroAmount();
         if (AccountId.ownerOf(account) == address(0)) revert ZeroAccount();
+        Sanctions.check(SANCTIONS, msg.sender, AccountId.ownerOf(account));
         uint256 before = TOKEN.balanceOf(address(this));
         TOKEN.safeTransferFrom(msg.sender, address(this), assets);
         uint256 received = TOKEN.balanceOf(address(this)) - before;

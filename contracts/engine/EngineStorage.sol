@@ -8,6 +8,7 @@ import {Guarded} from "../Guarded.sol";
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {IMarginEngineTypes} from "../../interfaces/IMarginEngineTypes.sol";
 import {IPriceOracle} from "../../interfaces/IPriceOracle.sol";
+import {ISanctionsList} from "../../interfaces/ISanctionsList.sol";
 import {ISharedLock} from "../../interfaces/ISharedLock.sol";
 import {SideIndex} from "../libraries/SideIndex.sol";
 
@@ -23,6 +24,7 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
         address settlement;
         address liquidator;
         ISharedLock lock;
+        ISanctionsList sanctions;
     }
 
     /// @dev One slot. `markets`: bit n is set while the account may have a position in market n.
@@ -90,6 +92,8 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
     IInsuranceFund internal immutable FUND;
     address internal immutable SETTLEMENT;
     address internal immutable LIQUIDATOR;
+    /// @dev Zero: no list.
+    ISanctionsList internal immutable SANCTIONS;
 
     uint256 internal _marketCount;
     mapping(uint256 market => Market) internal _markets;
@@ -110,6 +114,7 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
         FUND = w.fund;
         SETTLEMENT = w.settlement;
         LIQUIDATOR = w.liquidator;
+        SANCTIONS = w.sanctions;
     }
 
     modifier onlySettlement() {

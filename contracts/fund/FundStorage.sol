@@ -6,6 +6,7 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
+import {ISanctionsList} from "../../interfaces/ISanctionsList.sol";
 import {ISharedLock} from "../../interfaces/ISharedLock.sol";
 import {IStakedTranche} from "../../interfaces/IStakedTranche.sol";
 import {Guarded} from "../Guarded.sol";
@@ -73,6 +74,12 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
         uint32 releasedAt;
     }
 
+    /// @param receiptHash of `IInsuranceFund.Receipt`; 0 if the event is not on record
+    struct Recovery {
+        bytes32 receiptHash;
+        uint256 recovered;
+    }
+
     IERC20 internal immutable ASSET;
     /// @dev Layer 3: a ledger of its own beside this one, deployed by this constructor; its tokens are here.
     IStakedTranche internal immutable TRANCHE;
@@ -85,11 +92,12 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     uint112 internal _backing;
     address internal _riskOracle;
     Solvency internal _solvency;
+    mapping(uint256 eventId => Recovery) internal _recoveries;
 
     /// @dev The claimant that is being served, see `lockedOrNested`.
     address internal transient _serving;
 
-    constructor(IERC20 asset_, ISharedLock lock_, address authority_) {
+    constructor(IERC20 asset_, ISharedLock lock_, address authority_, ISanctionsList sanctions) {
         if (address(asset_).code.length == 0) revert UnsupportedAsset(address(asset_), "no code");
         try IERC20Metadata(address(asset_)).decimals() returns (uint8 decimals) {
             if (decimals < 6 || decimals > 18) revert UnsupportedAsset(address(asset_), "decimals");
@@ -97,7 +105,7 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
             revert UnsupportedAsset(address(asset_), "decimals");
         }
         ASSET = asset_;
-        TRANCHE = new StakedTranche(asset_, lock_, authority_);
+        TRANCHE = new StakedTranche(asset_, lock_, authority_, sanctions);
     }
 
     /// @notice For what a claimant calls, `cover` and `receiveIncome`: free lock, or a lock that another contract of the

@@ -90,7 +90,7 @@ abstract contract Reinsurance is Staking {
         emit PremiumIncome(claimant, market, toBudget);
     }
 
-    function _premiumRoom() private view returns (uint256) {
+    function _premiumRoom() internal view returns (uint256) {
         return _premium.cap > _premium.budget ? _premium.cap - _premium.budget : 0;
     }
 

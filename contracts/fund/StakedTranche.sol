@@ -9,9 +9,11 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 
+import {ISanctionsList} from "../../interfaces/ISanctionsList.sol";
 import {ISharedLock} from "../../interfaces/ISharedLock.sol";
 import {IStakedTranche} from "../../interfaces/IStakedTranche.sol";
 import {Guarded} from "../Guarded.sol";
+import {Sanctions} from "../libraries/Sanctions.sol";
 import {Exits} from "./staking/Exits.sol";
 import {TrancheStorage} from "./staking/TrancheStorage.sol";
 
@@ -22,8 +24,10 @@ contract StakedTranche is Exits, AccessManaged, IERC165 {
     using SafeERC20 for IERC20;
 
     uint8 private immutable _decimals;
+    /// @dev Zero: no list.
+    ISanctionsList private immutable SANCTIONS;
 
-    constructor(IERC20 asset_, ISharedLock lock_, address authority_)
+    constructor(IERC20 asset_, ISharedLock lock_, address authority_, ISanctionsList sanctions)
         TrancheStorage(asset_, msg.sender)
         Guarded(lock_)
         AccessManaged(authority_)
@@ -31,6 +35,7 @@ contract StakedTranche is Exits, AccessManaged, IERC165 {
         ERC20Permit("Backstop stake")
     {
         // 1,000 shares a unit at the start, see VIRTUAL_SHARES
+        SANCTIONS = sanctions;
         _decimals = IERC20Metadata(address(asset_)).decimals() + 3;
     }
 
@@ -55,6 +60,7 @@ contract StakedTranche is Exits, AccessManaged, IERC165 {
     /// @dev The pull comes first and is measured; until it returns, nothing has changed and the lock is ours.
     function _stake(Pool memory p, Flow memory f, uint256 assets, uint256 shares, address receiver) private {
         if (shares == 0) revert ZeroShares();
+        Sanctions.check(SANCTIONS, msg.sender, receiver);
         uint256 before = ASSET.balanceOf(FUND);
         ASSET.safeTransferFrom(msg.sender, FUND, assets);
         uint256 afterwards = ASSET.balanceOf(FUND);

@@ -4,7 +4,8 @@ pragma solidity ^0.8.30;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
-import {Surplus} from "./Surplus.sol";
+import {IStakedTranche} from "../../interfaces/IStakedTranche.sol";
+import {Recoveries} from "./Recoveries.sol";
 
 /// @title The order in which capital pays for a bankrupt account
 /// @notice Layer 1, then 2, 3, the second slice, and 4; a layer is touched only when all before it are exhausted or at
@@ -13,7 +14,7 @@ import {Surplus} from "./Surplus.sol";
 /// compartment first, then the shared layers inside what the event's `perClaim`, the claimant's window and its own
 /// market's window leave. What a claim still lacks then is asked from the reinsurer, under the reinsurer's own limits
 /// only. The keeper's reward comes last, out of what is left: a fee is never a deficit.
-abstract contract Waterfall is Surplus {
+abstract contract Waterfall is Recoveries {
     /// @dev One event while it is being paid; loaded once, written back once.
     /// @param roomKnown the claimant's limits have been read: `window`, `level` and `room` are set
     /// @param level what the claimant's bucket holds before the event
@@ -84,9 +85,15 @@ abstract contract Waterfall is Surplus {
             emit Covered(eventId, draw.claimant, market, account, assets, paidLegs);
         }
         if (reward != 0 && claims.length != 0) rewardPaid = _payReward(draw, claims[0].market, reward);
-        // what a series that ends leaves is the operator's
-        if (draw.fromStaked != 0) draw.reserve += TRANCHE.slash(draw.fromStaked);
+        IStakedTranche.Loss memory stakerLoss;
+        if (draw.fromStaked != 0) {
+            uint256 rest;
+            (rest, stakerLoss) = TRANCHE.slash(draw.fromStaked);
+            // what a series that ends leaves is the operator's
+            draw.reserve += rest;
+        }
         _closeDraw(draw);
+        if (draw.fromStaked + draw.fromBacking + draw.reinsured != 0) _record(draw, claims, legs, stakerLoss);
         uint256 paid = draw.fromCompartments + draw.shared + draw.reinsured;
         if (paid != 0) _push(draw.claimant, paid);
     }
@@ -101,6 +108,19 @@ abstract contract Waterfall is Surplus {
         Market storage m = _markets[claimant][market];
         (legs,) = _drawDown(_openDraw(claimant), m, m.account, assets);
         legs.reinsurance = _quoteReinsurance(claimant, market, assets - _ownLegs(legs));
+    }
+
+    function _record(
+        Draw memory draw,
+        Claim[] calldata claims,
+        Legs[] memory legs,
+        IStakedTranche.Loss memory stakerLoss
+    ) private {
+        uint256[] memory markets = new uint256[](claims.length);
+        for (uint256 i = 0; i < claims.length; ++i) {
+            markets[i] = claims[i].market;
+        }
+        _recordReceipt(Receipt(draw.eventId, draw.claimant, markets, legs, stakerLoss));
     }
 
     /// @dev Layer 4 of one claim.

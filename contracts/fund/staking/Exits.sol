@@ -3,12 +3,12 @@ pragma solidity ^0.8.30;
 
 import {IInsuranceFund} from "../../../interfaces/IInsuranceFund.sol";
 import {IStakedTranche} from "../../../interfaces/IStakedTranche.sol";
-import {Slashing} from "./Slashing.sol";
+import {Recovering} from "./Recovering.sol";
 
 /// @title The way out: requests, buckets, claims
 /// @notice A request joins the bucket of the running epoch, which matures `cooldown` after the epoch's end. Until then
 /// the bucket bears losses like the active stake; afterwards its assets belong to its requests.
-abstract contract Exits is Slashing {
+abstract contract Exits is Recovering {
     /// @inheritdoc IStakedTranche
     function requestRedeem(uint256 shares, address controller, address owner)
         external
@@ -27,7 +27,7 @@ abstract contract Exits is Slashing {
         p.assets -= _toUint112(assets);
         uint256 bucketShares;
         (requestId, bucketShares) = _join(p, f, assets);
-        _queue(controller, requestId, bucketShares);
+        _queue(controller, requestId, bucketShares, p.era);
         _store(p, f);
         emit RedeemRequest(controller, owner, requestId, msg.sender, shares);
     }
@@ -106,7 +106,7 @@ abstract contract Exits is Slashing {
             f.week = uint24(week);
             if (b.maturity != 0) {
                 // forge-lint: disable-next-line(unsafe-typecast)
-                p.epoch = uint24(++id);
+                p.epoch = uint16(++id);
                 b = Bucket(0, 0, 0);
             }
         }
@@ -127,18 +127,27 @@ abstract contract Exits is Slashing {
     }
 
     /// @dev One request a controller and epoch: a second one in the same epoch adds to it.
-    function _queue(address controller, uint256 id, uint256 bucketShares) private {
+    function _queue(address controller, uint256 id, uint256 bucketShares, uint8 era_) private {
         Holder memory h = _holders[controller];
         if (h.request == 0 || h.request == id) {
-            _storeHolder(controller, h.shares, h.series, id, h.requestShares + bucketShares);
+            _remember(controller, h, era_);
+            _storeHolder(controller, h.shares, h.series, id, h.requestShares + bucketShares, era_);
         } else {
-            _laterRequests[controller][id] += bucketShares;
+            _changeLater(controller, id, _laterRequests[controller][id].shares + bucketShares, era_);
         }
+    }
+
+    function _changeLater(address controller, uint256 id, uint256 shares, uint8 era_) private {
+        LaterRequest memory later = _laterRequests[controller][id];
+        if (later.era != era_ && later.shares != 0) {
+            _past[controller][id].push(Past(later.era, era_, 0, later.shares));
+        }
+        _laterRequests[controller][id] = LaterRequest(_toUint112(shares), era_);
     }
 
     function _requested(address controller, uint256 id) private view returns (uint256) {
         Holder storage h = _holders[controller];
-        return id != 0 && h.request == id ? h.requestShares : _laterRequests[controller][id];
+        return id != 0 && h.request == id ? h.requestShares : _laterRequests[controller][id].shares;
     }
 
     function _isFixed(uint256 id) private view returns (bool) {
@@ -178,11 +187,13 @@ abstract contract Exits is Slashing {
 
     function _unqueue(address controller, uint256 id, uint256 shares) private {
         Holder memory h = _holders[controller];
+        uint8 era_ = _pool.era;
         if (h.request != id) {
-            _laterRequests[controller][id] -= shares;
+            _changeLater(controller, id, _laterRequests[controller][id].shares - shares, era_);
             return;
         }
         uint256 left = h.requestShares - shares;
-        _storeHolder(controller, h.shares, h.series, left == 0 ? 0 : id, left);
+        _remember(controller, h, era_);
+        _storeHolder(controller, h.shares, h.series, left == 0 ? 0 : id, left, era_);
     }
 }

@@ -9,15 +9,21 @@ import {StakeShares} from "./StakeShares.sol";
 /// (invariant SLASH_FAIR). No role can stop it, and no action of a staker can make it fail.
 abstract contract Slashing is StakeShares {
     /// @inheritdoc IStakedTranche
-    function slash(uint256 loss) external onlyFund returns (uint256 rest) {
+    function slash(uint256 loss) external onlyFund returns (uint256 rest, Loss memory record) {
         (Pool memory p, Flow memory f) = _accrued();
         uint256 first = _firstOpen(p, f);
         // forge-lint: disable-next-line(unsafe-typecast)
         f.oldestOpen = uint24(first);
-        uint256[] memory cuts = new uint256[](uint256(p.epoch) + 1 - first);
-        uint256 fromActive = _cut(p, first, loss, cuts);
-        p.assets -= _toUint112(fromActive);
-        emit Slashed(p.series, loss, fromActive, first, cuts);
+        record.series = p.series;
+        record.supply = p.supply;
+        record.firstBucket = first;
+        record.cuts = new uint256[](uint256(p.epoch) + 1 - first);
+        record.shares = new uint256[](record.cuts.length);
+        record.fromActive = _cut(p, first, loss, record.cuts, record.shares);
+        // the last number stands for all losses after it: nothing of them can be recovered to those who bore them
+        if (p.era < type(uint8).max) record.era = ++p.era;
+        p.assets -= _toUint112(record.fromActive);
+        emit Slashed(p.series, loss, record.fromActive, first, record.cuts);
         rest = _endIfWorthless(p);
         _store(p, f);
     }
@@ -41,6 +47,10 @@ abstract contract Slashing is StakeShares {
 
     /// @inheritdoc IStakedTranche
     function addIncome(uint256 assets) external onlyFund {
+        _addIncome(assets);
+    }
+
+    function _addIncome(uint256 assets) internal {
         (Pool memory p, Flow memory f) = _accrued();
         uint256 left = f.streamLeft;
         // end = now + round((left * (end - now) + new * STREAM_TIME) / (left + new)): what is on its way keeps its time in
@@ -67,7 +77,7 @@ abstract contract Slashing is StakeShares {
     /// @dev cut_e = floor(L * B_e / X) of each open bucket, the remainder of the active stake; where that is too small for
     /// the remainder (a few units), the first buckets that can pay the difference.
     /// @return fromActive what the active stake bears
-    function _cut(Pool memory p, uint256 first, uint256 loss, uint256[] memory cuts)
+    function _cut(Pool memory p, uint256 first, uint256 loss, uint256[] memory cuts, uint256[] memory shares)
         private
         returns (uint256 fromActive)
     {
@@ -76,6 +86,7 @@ abstract contract Slashing is StakeShares {
         uint256 total = p.assets;
         for (uint256 i = 0; i < count; ++i) {
             held[i] = _buckets[first + i];
+            shares[i] = held[i].shares;
             total += held[i].assets;
         }
         fromActive = loss;

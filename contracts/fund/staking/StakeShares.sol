@@ -23,37 +23,47 @@ abstract contract StakeShares is TrancheStorage, ERC20, ERC20Permit {
 
     /// @dev Only transfers come here; minting and burning change the supply, which the caller holds in memory.
     function _update(address from, address to, uint256 value) internal override whenFree {
-        uint8 now_ = _pool.series;
-        _subtract(from, now_, value);
-        _add(to, now_, value);
+        (uint8 now_, uint8 era_) = (_pool.series, _pool.era);
+        _subtract(from, now_, era_, value);
+        _add(to, now_, era_, value);
         emit Transfer(from, to, value);
     }
 
     function _mintShares(Pool memory p, address to, uint256 shares) internal {
         if (to == address(0)) revert ERC20InvalidReceiver(to);
         p.supply = _toUint112(p.supply + shares);
-        _add(to, p.series, shares);
+        _add(to, p.series, p.era, shares);
         emit Transfer(address(0), to, shares);
     }
 
     function _burnShares(Pool memory p, address from, uint256 shares) internal {
-        _subtract(from, p.series, shares);
+        _subtract(from, p.series, p.era, shares);
         // forge-lint: disable-next-line(unsafe-typecast)
         p.supply -= uint112(shares);
         emit Transfer(from, address(0), shares);
     }
 
-    function _subtract(address from, uint8 now_, uint256 shares) private {
+    function _subtract(address from, uint8 now_, uint8 era_, uint256 shares) private {
         Holder memory h = _holders[from];
         uint256 balance = h.series == now_ ? h.shares : 0;
         if (shares > balance) revert ERC20InsufficientBalance(from, balance, shares);
-        _storeHolder(from, balance - shares, now_, h.request, h.requestShares);
+        _remember(from, h, era_);
+        _storeHolder(from, balance - shares, now_, h.request, h.requestShares, era_);
     }
 
-    function _add(address to, uint8 now_, uint256 shares) private {
+    function _add(address to, uint8 now_, uint8 era_, uint256 shares) private {
         Holder memory h = _holders[to];
         uint256 balance = (h.series == now_ ? h.shares : 0) + shares;
+        _remember(to, h, era_);
         // the supply was checked against the same maximum
-        _storeHolder(to, balance, now_, h.request, h.requestShares);
+        _storeHolder(to, balance, now_, h.request, h.requestShares, era_);
+    }
+
+    /// @dev To be called before a holder's shares or oldest request change: keeps what they were when the losses since the
+    /// last change fell. Without a loss in between there is nothing to keep and nothing is read or written.
+    function _remember(address holder, Holder memory h, uint8 era_) internal {
+        if (h.era == era_) return;
+        if (h.shares != 0) _past[holder][0].push(Past(h.era, era_, h.series, h.shares));
+        if (h.requestShares != 0) _past[holder][h.request].push(Past(h.era, era_, 0, h.requestShares));
     }
 }

@@ -29,11 +29,13 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     uint256 internal constant PRICE_FALL = 1_000_000;
 
     /// @param epoch number of the bucket that new requests join
+    /// @param era number of the last loss on record
     struct Pool {
         uint112 assets;
         uint112 supply;
         uint8 series;
-        uint24 epoch;
+        uint16 epoch;
+        uint8 era;
     }
 
     /// @param streamLeft income not yet credited at `accruedAt`
@@ -60,11 +62,33 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     /// ones in `_laterRequests`.
     /// @param request number of the epoch, 0 if there is none
     /// @param requestShares in shares of that bucket
+    /// @param era shares and request are what they are since this loss; what they were before is in `_past`
     struct Holder {
         uint112 shares;
         uint8 series;
-        uint24 request;
+        uint16 request;
         uint112 requestShares;
+        uint8 era;
+    }
+
+    /// @dev What a holder had of a part (0: shares, else a bucket) when the losses after `from` and up to `upTo` fell.
+    struct Past {
+        uint8 from;
+        uint8 upTo;
+        uint8 series;
+        uint112 units;
+    }
+
+    /// @dev What came back for a part of a loss, and for how many units (shares, of `series` if part 0).
+    struct Returned {
+        uint128 assets;
+        uint112 units;
+        uint8 series;
+    }
+
+    struct LaterRequest {
+        uint112 shares;
+        uint8 era;
     }
 
     IERC20 internal immutable ASSET;
@@ -75,7 +99,11 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     Terms internal _terms;
     mapping(address holder => Holder) internal _holders;
     mapping(uint256 requestId => Bucket) internal _buckets;
-    mapping(address controller => mapping(uint256 requestId => uint256 bucketShares)) internal _laterRequests;
+    mapping(address controller => mapping(uint256 requestId => LaterRequest)) internal _laterRequests;
+    mapping(address holder => mapping(uint256 part => Past[])) internal _past;
+    mapping(uint256 era => mapping(uint256 part => Returned)) internal _returned;
+    mapping(address holder => mapping(uint256 era => mapping(uint256 part => uint256 assets))) internal _collected;
+    uint256 internal _uncollected;
     mapping(address controller => mapping(address operator => bool)) internal _operators;
 
     constructor(IERC20 asset_, address fund_) {
@@ -112,7 +140,8 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
 
     /// @dev One write a slot; the compiler would write every field of its own.
     function _store(Pool memory p, Flow memory f) internal {
-        uint256 pool = uint256(p.assets) | uint256(p.supply) << 112 | uint256(p.series) << 224 | uint256(p.epoch) << 232;
+        uint256 pool = uint256(p.assets) | uint256(p.supply) << 112 | uint256(p.series) << 224 | uint256(p.epoch) << 232
+            | uint256(p.era) << 248;
         uint256 flow = uint256(f.streamLeft) | uint256(f.accruedAt) << 112 | uint256(f.streamEnd) << 144
             | uint256(f.heldUntil) << 176 | uint256(f.oldestOpen) << 208 | uint256(f.week) << 232;
         assembly ("memory-safe") {
@@ -121,10 +150,16 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
         }
     }
 
-    function _storeHolder(address holder, uint256 shares, uint256 seriesNumber, uint256 request, uint256 requestShares)
-        internal
-    {
-        uint256 word = shares | seriesNumber << 112 | request << 120 | requestShares << 144;
+    function _storeHolder(
+        address holder,
+        uint256 shares,
+        uint256 seriesNumber,
+        uint256 request,
+        uint256 requestShares,
+        uint256 era_
+    ) internal {
+        uint256 word =
+            shares | seriesNumber << 112 | request << 120 | requestShares << 136 | era_ << 248;
         Holder storage h = _holders[holder];
         assembly ("memory-safe") {
             sstore(h.slot, word)

@@ -145,18 +145,18 @@ def test_donation_changes_no_view(world: FundWorld, alice: Any, bob: Any) -> Non
 def test_who_can_be_the_asset(world: FundWorld, deploy: Any, bob: Any) -> None:
     lock, manager = world.lock.address, world.manager.address
     with expect_revert("UnsupportedAsset", reason="no code"):
-        deploy("InsuranceFund", bob.address, lock, manager)
+        deploy("InsuranceFund", bob.address, lock, manager, ZERO_ADDRESS)
     for decimals in (5, 19):
         token = deploy("MockToken", "T", "T", decimals)
         with expect_revert("UnsupportedAsset", reason="decimals"):
-            deploy("InsuranceFund", token.address, lock, manager)
+            deploy("InsuranceFund", token.address, lock, manager, ZERO_ADDRESS)
     with expect_revert("UnsupportedAsset", reason="decimals"):
-        deploy("InsuranceFund", manager, lock, manager)
+        deploy("InsuranceFund", manager, lock, manager, ZERO_ADDRESS)
     with expect_revert("NotALock"):
-        deploy("InsuranceFund", world.token.address, bob.address, manager)
+        deploy("InsuranceFund", world.token.address, bob.address, manager, ZERO_ADDRESS)
     for decimals in (6, 18):
         token = deploy("MockToken", "T", "T", decimals)
-        assert deploy("InsuranceFund", token.address, lock, manager).asset() == token.address
+        assert deploy("InsuranceFund", token.address, lock, manager, ZERO_ADDRESS).asset() == token.address
 
 
 def test_constants(world: FundWorld) -> None:
