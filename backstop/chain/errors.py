@@ -264,6 +264,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "BackingTooSmall": (
         "the second slice holds {available:assets}, not {requested:assets}: release less"
     ),
+    "UnknownReceipt": (
+        "event {eventId} has no such receipt on record: take it from the event ReceiptRecorded;"
+        " what only compartments and reserve paid goes back by funding those"
+    ),
+    "AboveLoss": "only {open:assets} of the event are not recovered yet, not {assets:assets}",
+    "NothingToCollect": "nothing has come back for {holder:who} of loss {era}, part {part}",
+    "Sanctioned": "{who:who} is on the sanctions list: it may not bring money in",
     "ShortfallOpen": "a shortfall is known to be open: nothing leaves the fund until it is over",
     "AboveCompartmentCap": (
         "the compartment has room for {room:assets}, not {requested:assets}: give less, or fund"

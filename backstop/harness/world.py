@@ -306,9 +306,7 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
     )
     tranche_at = created_address(fund_at, 1)
     lock = deploy("SharedLock", [engine_at, settlement_at, liquidator_at, fund_at, tranche_at])
-    fund = deploy(
-        "InsuranceFund", token.address, lock.address, manager.address, ZERO_ADDRESS
-    )
+    fund = deploy("InsuranceFund", token.address, lock.address, manager.address, ZERO_ADDRESS)
     wiring = {
         "authority": manager.address,
         "token": token.address,

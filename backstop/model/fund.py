@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .errors import ModelError
 from .reinsurance import EventCover, PremiumBudget, Reinsurer
-from .staking import StakedTranche
+from .staking import SlashResult, StakedTranche
 
 MAX_UINT104 = 2**104 - 1
 MAX_UINT112 = 2**112 - 1
@@ -152,6 +152,22 @@ class Receipt:
 
 
 @dataclass
+class Recovery:
+    """An event that a layer beyond the reserve paid for, and what has come back of it."""
+
+    claimant: str
+    markets: tuple[int, ...]
+    legs: tuple[Legs, ...]
+    loss: SlashResult | None
+    recovered: int = 0
+
+    @property
+    def open(self) -> int:
+        """What has not come back yet."""
+        return sum(leg.total for leg in self.legs) - self.recovered
+
+
+@dataclass
 class _Draw:
     room: int
     reserve: int
@@ -196,6 +212,7 @@ class InsuranceFund:
     backing: int = 0
     solvency: Solvency = field(default_factory=Solvency)
     events: int = 0
+    recoveries: dict[int, Recovery] = field(default_factory=dict)
     staker_share_ppm: int = 0
     staking: StakedTranche = field(default_factory=StakedTranche)
     premium: PremiumBudget = field(default_factory=PremiumBudget)
@@ -473,8 +490,47 @@ class InsuranceFund:
             paid_reward = leg.total
         if not payable and draw.from_compartments + draw.shared + outside.paid:
             return Receipt(0, tuple(Legs() for _ in claims), 0)
-        self._book(claimant, draw, balances, shared, now)
+        loss = self._book(claimant, draw, balances, shared, now)
+        if draw.from_staked + draw.from_backing + outside.paid:
+            markets = tuple(market for market, _ in claims)
+            self.recoveries[self.events] = Recovery(claimant, markets, tuple(legs), loss)
         return Receipt(self.events, tuple(legs), paid_reward)
+
+    def recover(self, event_id: int, assets: int, now: int) -> None:
+        """Money recovered for an event repays its layers in reverse order."""
+        record = self.recoveries.get(event_id)
+        if record is None:
+            raise ModelError("UnknownReceipt", event_id)
+        if assets > record.open:
+            raise ModelError("AboveLoss", assets, record.open)
+        if assets == 0:
+            raise ModelError("ZeroAmount")
+        start = record.recovered
+        record.recovered += assets
+        base = 0
+
+        def part(loss: int) -> int:
+            nonlocal base
+            low, high = max(base, start), min(base + loss, record.recovered)
+            base += loss
+            return max(0, high - low)
+
+        outside = part(sum(leg.reinsurance for leg in record.legs))
+        to_budget = min(outside, self.premium.room)
+        self.premium.budget += to_budget
+        self.backing += part(sum(leg.backing for leg in record.legs))
+        staked = part(sum(leg.staked for leg in record.legs))
+        if staked:
+            assert record.loss is not None
+            self.staking.recover(record.loss, staked, now)
+        to_reserve = outside - to_budget + part(sum(leg.reserve for leg in record.legs))
+        if to_reserve:
+            self.reserve += to_reserve
+            self.note_reserve_gap(now)
+        for market, leg in zip(record.markets, record.legs, strict=True):
+            if amount := part(leg.compartment):
+                self._market(record.claimant, market).balance += amount
+                self.compartments += amount
 
     def preview_cover(self, claimant: str, market: int, assets: int, now: int) -> Legs:
         """What a claim of this size would be paid now."""
@@ -569,7 +625,7 @@ class InsuranceFund:
         balances: dict[int, int],
         shared: dict[int, int],
         now: int,
-    ) -> None:
+    ) -> SlashResult | None:
         c = self.claimants[claimant]
         limits = c.limits
         for market, balance in balances.items():
@@ -582,11 +638,14 @@ class InsuranceFund:
         if draw.shared:
             c.bucket.fill(draw.shared, limits.per_window, limits.window, now)
         self.reserve = draw.reserve
+        loss = None
         if draw.from_staked:
-            self.reserve += self.staking.slash(draw.from_staked, now).rest
+            loss = self.staking.slash(draw.from_staked, now)
+            self.reserve += loss.rest
         self.backing -= draw.from_backing
         self.compartments -= draw.from_compartments
         self.events += 1
+        return loss
 
     @staticmethod
     def _check_total(value: int) -> None:

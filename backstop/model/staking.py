@@ -20,6 +20,7 @@ MAX_COOLDOWN = 28 * 86_400
 VIRTUAL_SHARES = 1_000
 PRICE_FALL = 1_000_000
 MAX_SERIES = 255
+MAX_ERA = 255
 MAX_UINT112 = 2**112 - 1
 
 
@@ -40,23 +41,51 @@ class ExitBucket:
 
 @dataclass
 class Holder:
-    """Shares of a series, and the oldest unclaimed request (0: none)."""
+    """Shares of a series, and the oldest unclaimed request (0: none), as they are since `era`."""
 
     shares: int = 0
     series: int = 0
     request: int = 0
     request_shares: int = 0
+    era: int = 0
+
+
+@dataclass(frozen=True)
+class Past:
+    """Units of a part (0: shares, else a bucket) at the losses after `start` and up to `end`."""
+
+    start: int
+    end: int
+    series: int
+    units: int
+
+
+@dataclass
+class Returned:
+    """What came back for a part of a loss, for how many units; `series` if they are shares."""
+
+    assets: int = 0
+    units: int = 0
+    series: int = 0
 
 
 @dataclass(frozen=True)
 class SlashResult:
-    """How a loss fell: on active stake and buckets from `first` on; `rest` left the tranche."""
+    """How a loss fell: on active stake and buckets from `first` on; `rest` left the tranche.
+
+    `era` is the loss's number (0: not on record); `supply` and `shares` are what the active stake
+    and the buckets consisted of, in series `series`.
+    """
 
     from_active: int
     first: int
     cuts: tuple[int, ...]
     rest: int
     series_ended: bool
+    era: int
+    series: int
+    supply: int
+    shares: tuple[int, ...]
 
 
 @dataclass
@@ -78,7 +107,13 @@ class StakedTranche:
     last_maturity: int = 0
     holders: dict[str, Holder] = field(default_factory=dict)
     buckets: dict[int, ExitBucket] = field(default_factory=dict)
-    later_requests: dict[tuple[str, int], int] = field(default_factory=dict)
+    later_requests: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """Shares, and the era since when they are what they are."""
+    era: int = 0
+    past: dict[tuple[str, int], list[Past]] = field(default_factory=dict)
+    returned: dict[tuple[int, int], Returned] = field(default_factory=dict)
+    collected: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    uncollected: int = 0
 
     # ------------------------------------------------------------------ coming in
 
@@ -154,11 +189,11 @@ class StakedTranche:
         old.shares += bucket_shares
         h = self._holder(controller)
         if h.request in (0, epoch):
+            self._remember(controller)
             h.request = epoch
             h.request_shares += bucket_shares
         else:
-            key = (controller, epoch)
-            self.later_requests[key] = self.later_requests.get(key, 0) + bucket_shares
+            self._change_later(controller, epoch, bucket_shares)
         return epoch, assets, bucket_shares
 
     def redeem(self, controller: str, shares: int, now: int) -> int:
@@ -191,6 +226,10 @@ class StakedTranche:
         first = self.first_open(now)
         self.oldest_open = first
         ids = range(first, self.epoch + 1)
+        shares = tuple(self.bucket(i).shares for i in ids)
+        series, supply, era = self.series, self.supply, 0
+        if self.era < MAX_ERA:
+            self.era = era = self.era + 1
         held = [self.bucket(i).assets for i in ids]
         total = self.assets + sum(held)
         cuts = [loss * h // total if h else 0 for h in held]
@@ -207,7 +246,41 @@ class StakedTranche:
             self.epoch += 1
         self.assets -= from_active
         rest, ended = self._end_if_worthless()
-        return SlashResult(from_active, first, tuple(cuts), rest, ended)
+        return SlashResult(
+            from_active, first, tuple(cuts), rest, ended, era, series, supply, shares
+        )
+
+    def recover(self, loss: SlashResult, assets: int, now: int) -> None:
+        """Gives `assets` back to those who bore a loss; income of the stake if it has no number."""
+        if loss.era == 0:
+            self.add_income(assets, now)
+            return
+        self.uncollected += assets
+        total = loss.from_active + sum(loss.cuts)
+        parts = [assets * cut // total for cut in loss.cuts]
+        for i, (part, shares) in enumerate(zip(parts, loss.shares, strict=True)):
+            if part:
+                self._give_back(loss.era, loss.first + i, part, shares, 0)
+        if left := assets - sum(parts):
+            self._give_back(loss.era, 0, left, loss.supply, loss.series)
+
+    def collect(self, holder: str, era: int, part: int) -> int:
+        """Pays a holder its part of what has come back for a loss."""
+        assets = self.collectable(holder, era, part)
+        if assets == 0:
+            raise ModelError("NothingToCollect", holder, era, part)
+        key = (holder, era, part)
+        self.collected[key] = self.collected.get(key, 0) + assets
+        self.uncollected -= assets
+        return assets
+
+    def collectable(self, holder: str, era: int, part: int) -> int:
+        """floor(recovered * units / all units) - collected."""
+        r = self.returned.get((era, part))
+        if r is None or r.units == 0:
+            return 0
+        units = self._units_at(holder, era, part, r.series)
+        return r.assets * units // r.units - self.collected.get((holder, era, part), 0)
 
     def hold_maturity(self, now: int) -> None:
         """Keeps open buckets from maturing for a while."""
@@ -235,7 +308,8 @@ class StakedTranche:
 
     def held(self) -> int:
         """All tokens that the fund holds for this layer, matured requests and stream included."""
-        return self.assets + self.stream_left + sum(b.assets for b in self.buckets.values())
+        buckets = sum(b.assets for b in self.buckets.values())
+        return self.assets + self.stream_left + buckets + self.uncollected
 
     def first_open(self, now: int) -> int:
         """First bucket that is not fixed yet."""
@@ -268,7 +342,7 @@ class StakedTranche:
         h = self.holder(controller)
         if request and h.request == request:
             return h.request_shares
-        return self.later_requests.get((controller, request), 0)
+        return self.later_requests.get((controller, request), (0, 0))[0]
 
     # ------------------------------------------------------------------ inside
 
@@ -318,13 +392,53 @@ class StakedTranche:
         balance = self.balance_of(who)
         if shares > balance:
             raise ModelError("ERC20InsufficientBalance", who, balance, shares)
+        self._remember(who)
         h = self._holder(who)
         h.shares, h.series = balance - shares, self.series
 
     def _add(self, who: str, shares: int) -> None:
         balance = self.balance_of(who)
+        self._remember(who)
         h = self._holder(who)
         h.shares, h.series = balance + shares, self.series
+
+    def _remember(self, who: str) -> None:
+        """Keeps what a holder had when the losses since its last change fell."""
+        h = self._holder(who)
+        if h.era == self.era:
+            return
+        if h.shares:
+            self._keep(who, 0, Past(h.era, self.era, h.series, h.shares))
+        if h.request_shares:
+            self._keep(who, h.request, Past(h.era, self.era, 0, h.request_shares))
+        h.era = self.era
+
+    def _change_later(self, who: str, request: int, change: int) -> None:
+        shares, era = self.later_requests.get((who, request), (0, 0))
+        if era != self.era and shares:
+            self._keep(who, request, Past(era, self.era, 0, shares))
+        self.later_requests[who, request] = (shares + change, self.era)
+
+    def _keep(self, who: str, part: int, past: Past) -> None:
+        self.past.setdefault((who, part), []).append(past)
+
+    def _give_back(self, era: int, part: int, assets: int, units: int, series: int) -> None:
+        r = self.returned.setdefault((era, part), Returned())
+        r.assets, r.units, r.series = r.assets + assets, units, series
+
+    def _units_at(self, who: str, era: int, part: int, series: int) -> int:
+        units = sum(
+            past.units
+            for past in self.past.get((who, part), ())
+            if past.start < era <= past.end and (part or past.series == series)
+        )
+        h = self.holder(who)
+        if part == 0:
+            return units + (h.shares if h.era < era and h.series == series else 0)
+        if h.request == part and h.era < era:
+            units += h.request_shares
+        later, since = self.later_requests.get((who, part), (0, 0))
+        return units + (later if since < era else 0)
 
     def _claim(self, controller: str, request: int, shares: int, now: int) -> int:
         self._check_claim(controller, request, shares, now)
@@ -342,11 +456,12 @@ class StakedTranche:
         self.oldest_open = max(self.oldest_open, request + 1)
         h = self._holder(controller)
         if h.request == request:
+            self._remember(controller)
             h.request_shares -= shares
             if h.request_shares == 0:
                 h.request = 0
         else:
-            self.later_requests[controller, request] -= shares
+            self._change_later(controller, request, -shares)
         b = self.buckets[request]
         b.assets -= assets
         b.shares -= shares

@@ -39,6 +39,7 @@ class StakingMachine(RuleBasedStateMachine):
         super().__init__()
         self.snapshot = self.world.client.snapshot()
         self.model = InsuranceFund()
+        self.receipts: dict[int, bytes] = {}
         self.now = self.world.client.timestamp
         limits = ClaimantLimits(HUGE, HUGE, 1)
         self.both(
@@ -200,9 +201,49 @@ class StakingMachine(RuleBasedStateMachine):
         )
         assert receipt is not None and not receipt.find("CoverFailed")
         assert sum(e.value for e in receipt.find("Transfer")) == result.paid == assets
+        for recorded in receipt.find("ReceiptRecorded"):
+            self.receipts[recorded.eventId] = bytes(recorded.receipt)
+        assert set(self.receipts) == set(self.model.recoveries)
         if slashed := receipt.find("Slashed"):
             assert slashed[0].loss == result.legs[0].staked
             assert slashed[0].fromActive + sum(slashed[0].cuts) == slashed[0].loss
+
+    @rule(event=st.integers(0, 5), part=parts, more=st.integers(0, 2), delay=delays)
+    def recover(self, event: int, part: int, more: int, delay: int) -> None:
+        """A part of what is open of some event comes back, sometimes more than that."""
+        known = sorted(self.model.recoveries)
+        number = known[event % len(known)] if known else event
+        record = self.model.recoveries.get(number)
+        assets = (record.open * part // 999 if record else 1) + more
+        self.both(
+            lambda f, t, s: f.recover(number, self.receipts.get(number, b""), assets, sender=s),
+            lambda m, n: m.recover(number, assets, n),
+            delay,
+        )
+
+    @rule(who=person, era=st.integers(0, 4), bucket=st.integers(0, 3))
+    def collect(self, who: int, era: int, bucket: int) -> None:
+        me = self.people[who]
+        receipt, assets = self.both(
+            lambda f, t, s: t.collect(me, era, bucket, sender=s),
+            lambda m, n: m.staking.collect(me, era, bucket),
+        )
+        if receipt is not None:
+            assert receipt.one("RecoveryCollected").assets == assets
+
+    @invariant()
+    def recovered_belongs_to_those_who_lost(self) -> None:
+        """Nobody can collect what is not there, and all but rounding can be collected."""
+        model, total = self.model.staking, 0
+        for (era, part), back in model.returned.items():
+            for who in self.people:
+                amount = model.collectable(who, era, part)
+                assert self.world.tranche.collectable(who, era, part) == amount
+                total += amount
+            given = sum(model.collected.get((who, era, part), 0) for who in self.people)
+            waiting = sum(model.collectable(who, era, part) for who in self.people)
+            assert back.assets - PEOPLE <= given + waiting <= back.assets or back.units == 0
+        assert total <= model.uncollected == self.world.tranche.uncollected()
 
     @invariant()
     def same(self) -> None:

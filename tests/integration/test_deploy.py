@@ -48,7 +48,7 @@ OPEN = {
         *("liquidateToBackstop", "closeOutToBackstop", "buyInventory", "unwindInventory"),
     },
     "fund": {
-        *("fundCompartment", "fundReserve", "fundStakers", "fundBacking", "fundPremium"),
+        *("fundCompartment", "fundReserve", "fundStakers", "fundBacking", "fundPremium", "recover"),
         *("noteReserveGap", "noteSolvency", "reportShortfall", "returnCapital"),
     },
     "crash_put": {"write", "activate", "settle", "deliver", "withdraw"},
@@ -56,6 +56,7 @@ OPEN = {
     "backstop": {"deploy", "release"},
     "tranche": {
         *("deposit", "mint", "requestRedeem", "redeem", "withdraw", "claim", "setOperator"),
+        "collect",
         *("transfer", "transferFrom", "approve", "permit"),
     },
     "authority": {"schedule", "execute", "cancel", "renounceRole", "multicall"},
@@ -90,7 +91,7 @@ INTERNAL = {
         "AccessManagedUnauthorized": {"setAuthority"},
     },
     "tranche": {
-        "NotFund": {"slash", "addIncome", "holdMaturity"},
+        "NotFund": {"slash", "addIncome", "holdMaturity", "recover"},
         "AccessManagedUnauthorized": {"setAuthority"},
     },
     "crash_put": {"NotFund": {"pay"}, "AccessManagedUnauthorized": {"setAuthority"}},
@@ -301,6 +302,30 @@ def test_a_real_token_and_real_feeds_are_used(system, parameters, node, compiled
     assert second.engine.marketState(0).validity == 1, "one feed only: reduced"
     with pytest.raises(DeploymentError, match="are real"):
         second.set_price(0, Decimal(1), node.accounts[7])
+
+
+def test_a_sanctions_list_is_asked_at_deposits(parameters, node, compiled):
+    client, user = node.client, node.accounts[5]
+    deployer = RpcDeployer(client, node.accounts[7], compiled)
+    with client.isolated():
+        with pytest.raises(DeploymentError, match="sanctions in"):
+            deploy(dataclasses.replace(parameters, sanctions=STRANGER), deployer)
+        listed = client.deploy(compiled("MockSanctions"), sender=node.accounts[7])
+        system = deploy(dataclasses.replace(parameters, sanctions=listed.address), deployer)
+        engine, token = system.engine, system.token
+        token.mint(user, 10, sender=user)
+        token.approve(engine.address, 10, sender=user)
+        own, other = bytes.fromhex(user[2:]) + bytes(12), b"\7" * 20 + bytes(12)
+        engine.deposit(own, 1, sender=user)
+        listed.set(user, True, sender=user)
+        for account in (own, other):
+            with pytest.raises(Reverted, match="Sanctioned"):
+                engine.deposit(account, 1, sender=user)
+        engine.withdraw(own, 1, user, sender=user)
+        listed.set(user, False, sender=user)
+        listed.set("0x" + "07" * 20, True, sender=user)
+        with pytest.raises(Reverted, match="Sanctioned"):
+            engine.deposit(other, 1, sender=user)
 
 
 # --- roles

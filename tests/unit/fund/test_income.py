@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fund_cases import ACCOUNT, DAY, LIMITS, UNIT
 
-from backstop.harness.fund import FundWorld
+from backstop.harness.fund import ZERO_ADDRESS, FundWorld
 from backstop.harness.rpc import expect_revert
 
 CAP = 500 * UNIT
@@ -156,7 +156,8 @@ def test_who_can_be_the_asset(world: FundWorld, deploy: Any, bob: Any) -> None:
         deploy("InsuranceFund", world.token.address, bob.address, manager, ZERO_ADDRESS)
     for decimals in (6, 18):
         token = deploy("MockToken", "T", "T", decimals)
-        assert deploy("InsuranceFund", token.address, lock, manager, ZERO_ADDRESS).asset() == token.address
+        fund = deploy("InsuranceFund", token.address, lock, manager, ZERO_ADDRESS)
+        assert fund.asset() == token.address
 
 
 def test_constants(world: FundWorld) -> None:
