@@ -25,6 +25,7 @@ class TrancheState:
         active: active stake, streamed income included.
         streaming: income that has not reached it yet.
         buckets: (request id, assets, still slashable) of every bucket with assets.
+        uncollected: what has come back of losses and nobody has collected.
     """
 
     active: int
@@ -34,11 +35,13 @@ class TrancheState:
     decimals: int
     series: int
     buckets: tuple[tuple[int, int, bool], ...]
+    uncollected: int
 
     @property
     def total(self) -> int:
         """Everything the fund holds for stakers."""
-        return self.active + self.streaming + sum(assets for _, assets, _ in self.buckets)
+        buckets = sum(assets for _, assets, _ in self.buckets)
+        return self.active + self.streaming + buckets + self.uncollected
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ class StateReader:
             decimals=self.call(tranche, "decimals"),
             series=self.call(tranche, "series"),
             buckets=tuple(buckets),
+            uncollected=self.call(tranche, "uncollected"),
         )
 
     def _accounts(self, accounts: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:

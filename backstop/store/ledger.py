@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from backstop.store.recoveries import repayment
 from backstop.store.store import StoredEvent
 
 Compartment = tuple[str, int]
@@ -23,10 +24,11 @@ _SILENT = {
         *("ClaimantSet", "ClaimantMarketSet", "StakerShareSet", "ReserveTargetSet"),
         *("RefillTimeSet", "ReserveGapNoted", "CoverFailed", "AuthorityUpdated"),
         *("ReinsurerSet", "ReinsurerFailed", "RiskOracleSet", "SolvencyNoted"),
+        *("InventorySet", "CapitalWrittenOff"),
     },
     "tranche": {
         *("RedeemRequest", "OperatorSet", "IncomeAdded", "MaturityHeld", "TermsSet", "Transfer"),
-        *("Approval", "AuthorityUpdated", "EIP712DomainChanged", "Slashed"),
+        *("Approval", "AuthorityUpdated", "EIP712DomainChanged", "Slashed", "LossRecovered"),
     },
 }
 """Events that move no capital between layers (`Slashed` says how the stakers' leg was shared)."""
@@ -39,12 +41,13 @@ class FundLedger:
     Attributes:
         compartments: layer 1, by claimant and market.
         reserve: layer 2.
-        stake: layer 3: active, streaming, leaving, and matured but not claimed.
+        stake: layer 3: active, streaming, leaving, matured but not claimed, and recovered but not
+            collected.
         backing: the second slice, behind the stakers.
         premium: set aside for layer 4's premiums; what a reinsurer pays goes through, not in here.
         flows: net amount by (layer, kind); layers: compartment, reserve, stake, backing, premium;
             kinds: income, funded, deficits, rewards, released, surplus, staked, claimed,
-            premiums, moved.
+            premiums, moved, recovered, deployed (to the backstop inventory and back).
         market_flows: the compartments' flows by (market, kind), of all claimants.
         unknown: events of the fund or tranche that this ledger does not know, by name.
     """
@@ -54,6 +57,8 @@ class FundLedger:
     stake: int = 0
     backing: int = 0
     premium: int = 0
+    premium_cap: int = 0
+    receipts: dict[int, bytes] = field(default_factory=dict)
     flows: Counter[tuple[str, str]] = field(default_factory=Counter)
     market_flows: Counter[tuple[int, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
@@ -82,9 +87,12 @@ class FundLedger:
         return True
 
     def _compartment(self, event: StoredEvent, kind: str, amount: int) -> None:
-        self.compartments[event["claimant"], event["market"]] += amount
+        self._of_market(event["claimant"], event["market"], kind, amount)
+
+    def _of_market(self, claimant: str, market: int, kind: str, amount: int) -> None:
+        self.compartments[claimant, market] += amount
         self.flows["compartment", kind] += amount
-        self.market_flows[event["market"], kind] += amount
+        self.market_flows[market, kind] += amount
 
     def _reserve(self, kind: str, amount: int) -> None:
         self.reserve += amount
@@ -156,8 +164,36 @@ class FundLedger:
 
     def _fund_PremiumTermsSet(self, event: StoredEvent) -> None:
         """What is above a lower cap goes to the reserve."""
+        self.premium_cap = event["cap"]
         self._budget("moved", -event["toReserve"])
         self._reserve("moved", event["toReserve"])
+
+    def _fund_ReceiptRecorded(self, event: StoredEvent) -> None:
+        self.receipts[event["eventId"]] = _bytes(event["receipt"])
+
+    def _fund_Recovered(self, event: StoredEvent) -> None:
+        """In reverse order; reinsurance's part goes to the premium budget as far as it has room."""
+        end = event["recovered"]
+        back = repayment(self.receipts[event["eventId"]], end - event["assets"], end)
+        to_budget = min(back.reinsurance, max(0, self.premium_cap - self.premium))
+        self._budget("recovered", to_budget)
+        self._back("recovered", back.backing)
+        self._stake("recovered", back.staked)
+        self._reserve("recovered", back.reserve + back.reinsurance - to_budget)
+        for market, amount in back.compartments:
+            self._of_market(back.claimant, market, "recovered", amount)
+
+    def _fund_CapitalDeployed(self, event: StoredEvent) -> None:
+        self._compartment(event, "deployed", -event["fromCompartment"])
+        self._reserve("deployed", -event["fromReserve"])
+
+    def _fund_CapitalReturned(self, event: StoredEvent) -> None:
+        """A profit is income: `IncomeReceived` and its like tell where it went."""
+        self._compartment(event, "deployed", event["toCompartment"])
+        self._reserve("deployed", event["toReserve"])
+
+    def _tranche_RecoveryCollected(self, event: StoredEvent) -> None:
+        self._stake("claimed", -event["assets"])
 
     def _tranche_Deposit(self, event: StoredEvent) -> None:
         self._stake("staked", event["assets"])
@@ -168,3 +204,8 @@ class FundLedger:
     def _tranche_SeriesEnded(self, event: StoredEvent) -> None:
         self._stake("moved", -event["rest"])
         self._reserve("moved", event["rest"])
+
+
+def _bytes(value: bytes | str) -> bytes:
+    """Bytes of an argument, which the store may keep as hex."""
+    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

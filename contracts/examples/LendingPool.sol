@@ -63,7 +63,7 @@ contract LendingPool is IShortfallClaimant, ReentrancyGuardTransient {
     error Healthy(uint256 debt, uint256 limit);
     error StalePrice();
     /// @notice Shares bought now would gain from what the fund pays later for others' loss.
-    error DeficitOpen(uint256 deficit);
+    error LossOpen(uint256 deficit);
 
     constructor(IInsuranceFund fund, IERC20 collateral, IAggregator feed) {
         FUND = fund;
@@ -78,7 +78,7 @@ contract LendingPool is IShortfallClaimant, ReentrancyGuardTransient {
 
     /// @notice Lends `assets` to the pool.
     function supply(uint256 assets) external nonReentrant returns (uint256 shares) {
-        if (_openDeficit != 0) revert DeficitOpen(_openDeficit);
+        if (_openDeficit != 0) revert LossOpen(_openDeficit);
         // shares = floor(assets * (S + 1) / (A + 1))
         shares = Math.mulDiv(assets, totalShares + 1, totalAssets() + 1);
         if (shares == 0) revert ZeroAmount();

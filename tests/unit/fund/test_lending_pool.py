@@ -121,7 +121,7 @@ def test_limits_and_a_second_claim(lending: Pool, alice: Any, bob: Any, carol: A
     pool.liquidate(bob.address, 2**255, sender=carol.address)
     assert (pool.openDeficit(0), pool.openDeficit(1)) == (95 * UNIT, 0)
     assert fund.reserve() == 900 * UNIT
-    with expect_revert("DeficitOpen", deficit=95 * UNIT):
+    with expect_revert("LossOpen", deficit=95 * UNIT):
         pool.supply(UNIT, sender=alice.address)
     # the shortfall is visible to the fund: exits wait
     fund.reportShortfall(pool.address, 0, sender=alice.address)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from eth_abi.abi import encode
+from eth_utils import to_checksum_address
+
 from backstop.report.numbers import concentration, gini_ppm, ppm, quantile, spread
 from backstop.store import StoredEvent
 from backstop.store.ledger import FundLedger
 from backstop.store.positions import WAD, PositionBook
 
+CLAIMANT = to_checksum_address("0x" + "ab" * 20)
 A, B, C, D = (f"0x{digit * 64}" for digit in "abcd")
 
 
@@ -141,6 +145,52 @@ def test_the_second_slice_and_a_released_surplus():
     assert (ledger.reserve, ledger.backing, ledger.stake) == (25, 15, 6)
     assert ledger.flows["reserve", "released"] == -14 and ledger.flows["stake", "surplus"] == 6
     assert ledger.total == 46 and not ledger.unknown
+
+
+def test_recoveries_repay_in_reverse_order_by_hand():
+    """The example of docs/fund.md, with 6 of reinsurance and room for 2 in the premium budget."""
+    ledger = FundLedger()
+    chain = Chain(ledger)
+    chain.event("fund", "PremiumTermsSet", share=0, cap=2, toReserve=0)
+    legs = [(20, 30, 20, 0, 0), (5, 0, 20, 10, 6)]
+    receipt = encode(
+        [
+            "(uint256,address,uint256[],(uint256,uint256,uint256,uint256,uint256)[],"
+            "(uint256,uint256,uint256,uint256,uint256,uint256[],uint256[]))"
+        ],
+        [(7, CLAIMANT, [1, 2], legs, (1, 0, 100, 40, 1, [], []))],
+    )
+    chain.event("fund", "ReceiptRecorded", eventId=7, receipt="0x" + receipt.hex())
+    for assets, recovered, layers in (
+        (6, 6, (2, 0, 0, 4, 0, 0)),
+        (14, 20, (2, 10, 4, 4, 0, 0)),
+        (69, 89, (2, 10, 40, 34, 3, 0)),
+        (22, 111, (2, 10, 40, 34, 20, 5)),
+    ):
+        chain.event("fund", "Recovered", eventId=7, assets=assets, recovered=recovered)
+        one, two = (ledger.compartments[CLAIMANT, market] for market in (1, 2))
+        assert (
+            *(ledger.premium, ledger.backing, ledger.stake, ledger.reserve, one, two),
+        ) == layers
+    chain.event("tranche", "RecoveryCollected", holder=B, era=1, part=0, assets=39)
+    assert ledger.stake == 1 and not ledger.unknown
+
+
+def test_capital_of_the_inventory():
+    ledger = FundLedger()
+    chain = Chain(ledger)
+    chain.event("fund", "CompartmentFunded", claimant=A, market=1, assets=50, **{"from": B})
+    chain.event("fund", "ReserveFunded", assets=50, **{"from": B})
+    chain.event("fund", "CapitalDeployed", claimant=A, market=1, fromCompartment=50, fromReserve=20)
+    assert (ledger.compartments[A, 1], ledger.reserve) == (0, 30)
+    chain.event(
+        "fund", "CapitalReturned", claimant=A, market=1, toReserve=20, toCompartment=15, profit=0
+    )
+    chain.event(
+        "fund", "CapitalWrittenOff", claimant=A, market=1, fromCompartment=35, fromReserve=0
+    )
+    assert (ledger.compartments[A, 1], ledger.reserve) == (15, 50)
+    assert ledger.flows["compartment", "deployed"] == -35 and not ledger.unknown
 
 
 def test_an_event_the_ledger_does_not_know_is_counted():
