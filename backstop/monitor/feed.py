@@ -115,6 +115,14 @@ def _shortfall(w: _Writer, a: Arguments) -> tuple[str, str]:
     return f"{_who(a)} bankrupt: deficit {w.wad(receipt['deficit'])}", number
 
 
+def _inventory(what: str) -> Text:
+    def text(w: _Writer, a: Arguments) -> tuple[str, str]:
+        size = quantity(from_wad(abs(a["size"])).quantize(from_wad(10**14)))
+        return f"{size} {w.market(a['market'])} {what}", f"at {amount(from_wad(a['price']))}"
+
+    return text
+
+
 def _terms(w: _Writer, a: Arguments) -> tuple[str, str]:
     return "Staking terms set", f"cap {w.units(a['cap'])}"
 
@@ -123,6 +131,12 @@ _TEXTS: Final[Mapping[str, tuple[str, Text]]] = {
     "Liquidated": ("liquidation", _liquidated),
     "Deleveraged": ("liquidation", _deleveraged),
     "ShortfallResolved": ("receipt", _shortfall),
+    "InventoryTaken": ("liquidation", _inventory("came to the backstop")),
+    "InventorySold": ("liquidation", _inventory("sold by the backstop")),
+    "Recovered": (
+        "fund",
+        lambda w, a: (f"Recovered: {w.units(a['assets'])}", f"of event {a['eventId']}"),
+    ),
     "Flagged": (
         "liquidation",
         lambda w, a: (f"{_who(a)} flagged", "its liquidation clock runs"),
@@ -155,6 +169,16 @@ _TEXTS: Final[Mapping[str, tuple[str, Text]]] = {
     ),
     "ReserveFunded": ("fund", lambda w, a: (f"Reserve: {w.units(a['assets'])} added", "")),
     "ReserveReleased": ("fund", lambda w, a: (f"Reserve: {w.units(a['assets'])} released", "")),
+    "BackingFunded": ("fund", lambda w, a: (f"Second slice: {w.units(a['assets'])} added", "")),
+    "BackingReleased": (
+        "fund",
+        lambda w, a: (f"Second slice: {w.units(a['assets'])} released", ""),
+    ),
+    "CoverTermsSet": (
+        "rule",
+        lambda w, a: (f"{w.market(a['market'])}: terms follow the solvency ratio", ""),
+    ),
+    "RiskOracleSet": ("rule", lambda w, a: ("Capital target's oracle set", str(a["riskOracle"]))),
     "StakersFunded": ("fund", lambda w, a: (f"Stakers: {w.units(a['assets'])} added", "")),
     "PremiumPaid": ("fund", lambda w, a: (f"Premium paid: {w.units(a['assets'])}", "layer 4")),
     "ReinsurerSet": (

@@ -81,6 +81,9 @@ def _fund(fund: dict[str, Any]) -> Iterator[Any]:
     yield from _gauge("fund_tokens_held", "Tokens at the fund's address.", fund["tokens"])
     yield from _gauge("capital_target", "Capital target, tokens.", fund["target"])
     yield from _gauge("solvency_ratio", "Usable capital over target.", fund["ratio"])
+    yield from _gauge(
+        "solvency_ratio_lagged", "The ratio that the markets' terms follow.", fund["lagged"]
+    )
     yield from _gauge("reserve_target", "Target of the reserve, tokens.", fund["reserve_target"])
     yield from _gauge("reserve_gap", "What the operator owes the reserve, tokens.", fund["gap"])
     yield from _gauge(

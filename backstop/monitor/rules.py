@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from backstop.chain.deploy import System, selector
 from backstop.chain.format import amount, duration, percent
 from backstop.chain.units import from_units, from_wad
 from backstop.harness.abi import Codec
+from backstop.monitor.history import History
 from backstop.monitor.reads import read
-from backstop.monitor.state import State
+from backstop.monitor.source import Head
+from backstop.monitor.state import State, read_state
 from backstop.store import StoredEvent
 
 EVENTS: Final = ("OperationScheduled",)
@@ -59,6 +62,8 @@ def pending(
             found.append(
                 {
                     "operation": event["operationId"],
+                    "target": event["target"],
+                    "data": event["data"],
                     "caller": event["caller"],
                     "scheduled": event.time,
                     "ready": ready,
@@ -67,6 +72,44 @@ def pending(
                 }
             )
     return sorted(found, key=lambda change: int(change["ready"]))
+
+
+def pending_now(system: System) -> list[dict[str, Any]]:
+    """The scheduled operations of a deployment, read from the chain up to its newest block."""
+    block = system.client.rpc("eth_getBlockByNumber", "latest", False)
+    head = Head(int(block["number"], 16), str(block["hash"]), int(block["timestamp"], 16))
+    with History(system) as history:
+        history.sync(head, lambda block, last: None)
+        state = read_state(system, head.number, head.time)
+        return pending(system, state, history.newest(EVENTS, 200), head.time)
+
+
+@dataclass(frozen=True)
+class ScheduledCall:
+    """A scheduled call, decoded."""
+
+    contract: str
+    function: str
+    arguments: tuple[Any, ...]
+
+
+def scheduled_calls(system: System) -> list[ScheduledCall]:
+    """The same as calls; those to contracts that are not the deployment's are left out."""
+    roles = {contract.address.lower(): name for name, contract in system.contracts.items()}
+    found = []
+    for change in pending_now(system):
+        name = roles.get(str(change["target"]).lower())
+        if name is None or change["function"].startswith("0x"):
+            continue
+        inputs = next(
+            item["inputs"]
+            for item in system.contracts[name].abi
+            if item.get("type") == "function" and item["name"] == change["function"]
+        )
+        data = bytes.fromhex(change["data"][10:])
+        arguments = tuple(Codec(inputs, change["function"]).decode(data)) if inputs else ()
+        found.append(ScheduledCall(name, change["function"], arguments))
+    return found
 
 
 def describe_call(system: System, state: State, target: str, data: bytes) -> dict[str, Any]:
@@ -111,13 +154,13 @@ def _changes(named: Mapping[str, Any], state: State) -> list[dict[str, str]]:
 
 
 def _plain(named: Mapping[str, Any]) -> list[dict[str, str]]:
-    changes = []
+    """Arguments one by one, structs by their members."""
+    changes: list[dict[str, str]] = []
     for name, value in named.items():
-        if hasattr(value, "_fields"):
-            changes += [
-                {"name": words(f), "to": shown(f, v)}
-                for f, v in zip(value._fields, value, strict=True)
-            ]
+        if hasattr(value, "_asdict"):
+            members = _plain(value._asdict())
+            inner = [{**m, "name": f"{words(name)} {m['name']}"} for m in members]
+            changes += members if len(named) == 1 or name in ("p", "l", "config") else inner
         else:
             changes.append({"name": words(name), "to": shown(name, value)})
     return changes
@@ -132,7 +175,10 @@ def _fields(values: Any) -> list[dict[str, str]]:
 
 _UNITS: Final = ("Ppm", "Ppb")
 _SECONDS: Final = frozenset(
-    ("profitLock", "maxMarkAge", "ramp", "deleverageDelay", "checkInterval", "cooldown", "window")
+    (
+        *("profitLock", "maxMarkAge", "ramp", "deleverageDelay", "checkInterval", "cooldown"),
+        *("window", "maxAge", "executionDelay"),
+    )
 )
 _BASE: Final = frozenset(("openInterestCap",))
 

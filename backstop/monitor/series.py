@@ -15,6 +15,7 @@ FUND_EVENTS: Final = (
     *("CompartmentFunded", "IncomeReceived", "StakerIncome", "StakersFunded", "ReserveFunded"),
     *("ReserveReleased", "Covered", "KeeperRewardPaid", "Slashed", "SeriesEnded", "Deposit"),
     *("RedeemRequest", "Withdraw", "DeficitRecorded", "DeficitRepaid", "SideCharged"),
+    *("BackingFunded", "BackingReleased", "SolvencyNoted"),
 )
 """Events after which the fund's figures are others; those that a contract lacks do no harm."""
 
@@ -121,6 +122,7 @@ def row_of(state: State, below: int | None, at_risk: int | None) -> tuple[list[s
         "total": state.fund.total,
         "target": state.fund.target,
         "ratio": state.fund.ratio,
+        "lagged": state.fund.lagged,
         "recorded": sum(m.recorded for m in state.markets),
         "share_price": state.stake.share_price,
         "series": state.stake.series,

@@ -19,12 +19,13 @@ from backstop.harness.batch import View
 from backstop.monitor.reads import has, read
 
 LAYERS: Final = {
-    "compartment": (1, "Market compartments"),
-    "reserve": (2, "Operator's reserve"),
-    "staked": (3, "Stakers"),
-    "reinsurance": (4, "Reinsurance"),
-    "sideCharged": (5, "Opposite side"),
-    "recorded": (6, "Recorded deficit"),
+    "compartment": ("1", "Market compartments"),
+    "reserve": ("2", "Operator's reserve"),
+    "staked": ("3", "Stakers"),
+    "backing": ("3b", "Operator's second slice"),
+    "reinsurance": ("4", "Reinsurance"),
+    "sideCharged": ("5", "Opposite side"),
+    "recorded": ("6", "Recorded deficit"),
 }
 """Number and name of each layer of the waterfall, by its field in `Legs` and `Receipt`."""
 
@@ -36,14 +37,17 @@ class Layer:
     """A layer of the fund and what it holds."""
 
     key: str
-    number: int
+    number: str
     label: str
     amount: float
 
 
 @dataclass(frozen=True)
 class FundNow:
-    """The fund. `target` and `ratio` are None where the deployment has no capital target."""
+    """The fund. `target`, `ratio` and `lagged` are None where there is no capital target.
+
+    `lagged` is the ratio that the markets' terms follow.
+    """
 
     total: float
     layers: tuple[Layer, ...]
@@ -59,6 +63,7 @@ class FundNow:
     window_room: float
     target: float | None = None
     ratio: float | None = None
+    lagged: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,10 +142,10 @@ def leg_names(system: System) -> list[str]:
     return [str(component["name"]) for component in legs["components"]]
 
 
-def describe(key: str) -> tuple[int, str]:
+def describe(key: str) -> tuple[str, str]:
     """Number and name of a layer; one that is new is called as its field is."""
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in key)
-    return LAYERS.get(key, (4, words[:1].upper() + words[1:]))
+    return LAYERS.get(key, ("+", words[:1].upper() + words[1:]))
 
 
 class _Batch:
@@ -184,9 +189,7 @@ def _ask_fund(batch: _Batch, system: System) -> None:
         batch.ask("reinsurer", fund, "reinsurer")
     for name in ("totalCapital", "reserveTarget", "reserveGap", "stakerShare", "eventCount"):
         batch.ask(name, fund, name)
-    for key, names in (("target", ("target", "capitalTarget")), ("ratio", ("solvencyRatio",))):
-        if name := next((name for name in names if has(fund, name)), ""):
-            batch.ask(key, fund, name)
+    batch.ask("solvency", fund, "solvency")
     batch.ask("limits", fund, "claimantLimits", engine)
     batch.ask("tokens", system.token, "balanceOf", fund.address)
 
@@ -283,7 +286,7 @@ def _fund(system: System, got: dict[Any, Any]) -> FundNow:
     unit, limits = _unit(system), got["limits"]
     gap = got["reserveGap"]
     rooms = [got["room", n].claimantWindow for n in range(len(system.record.markets))]
-    target, ratio = got.get("target"), got.get("ratio")
+    solvency = got["solvency"]
     return FundNow(
         total=got["totalCapital"] / unit,
         layers=layers_of(system, got),
@@ -297,17 +300,11 @@ def _fund(system: System, got: dict[Any, Any]) -> FundNow:
         per_window=limits.perWindow / unit,
         window=limits.window,
         window_room=(rooms[0] if rooms else 0) / unit,
-        target=_number(target, unit),
-        ratio=_number(ratio, WAD),
+        # without an oracle the target is 0
+        target=solvency.target / unit if solvency.target else None,
+        ratio=solvency.ratio / WAD if solvency.target else None,
+        lagged=solvency.lagged / WAD if solvency.target else None,
     )
-
-
-def _number(value: Any, unit: float) -> float | None:
-    """A figure that may be missing, too large to mean anything, or the first of a struct."""
-    if value is None:
-        return None
-    first = value[0] if isinstance(value, tuple) else value
-    return None if first >= 2**128 else first / unit
 
 
 def _market(system: System, got: dict[Any, Any], number: int) -> MarketNow:

@@ -45,9 +45,9 @@ def state(
     markets = markets or (market(),)
     held = sum(m.compartment for m in markets)
     layers = (
-        Layer("compartment", 1, "Market compartments", held),
-        Layer("reserve", 2, "Operator's reserve", reserve),
-        Layer("staked", 3, "Stakers", 300.0),
+        Layer("compartment", "1", "Market compartments", held),
+        Layer("reserve", "2", "Operator's reserve", reserve),
+        Layer("staked", "3", "Stakers", 300.0),
     )
     values: dict[str, Any] = {
         "total": held + reserve + 300.0,

@@ -163,7 +163,7 @@ def test_a_taken_port_is_said_with_its_remedy() -> None:
 def names_of_metrics() -> set[str]:
     """Every metric there can be: of a deployment that has a capital target too."""
     hub = filled()
-    hub.publish(fund={**hub.get("fund"), "target": 1000.0, "ratio": 0.9})
+    hub.publish(fund={**hub.get("fund"), "target": 1000.0, "ratio": 0.9, "lagged": 0.95})
     families = text_string_to_metric_families(client(hub).get("/metrics").text)
     return {sample.name for family in families for sample in family.samples}
 

@@ -37,8 +37,8 @@ function layers() {
     staked: stake ? `${amount(stake.active)} active, ${amount(stake.slashable - stake.active)} leaving` : "",
   };
   const rows = fund.layers.map((l) => row(l, `${amount(l.amount)} ${unit}`, about[l.key] || "", l.amount / largest));
-  rows.push(row({ key: "sideCharged", number: 5, label: "Opposite side" }, "the rest", "tear-up at the mark and a charge, in one step for all"));
-  rows.push(row({ key: "recorded", number: 6, label: "Recorded deficit" }, `${amount(fund.recorded)} ${unit}`, fund.recorded ? "repaid first by later income" : "nothing is unpaid"));
+  rows.push(row({ key: "sideCharged", number: "5", label: "Opposite side" }, "the rest", "tear-up at the mark and a charge, in one step for all"));
+  rows.push(row({ key: "recorded", number: "6", label: "Recorded deficit" }, `${amount(fund.recorded)} ${unit}`, fund.recorded ? "repaid first by later income" : "nothing is unpaid"));
   const limits = h("p", { class: "note" }, `Shared layers pay at most ${short(fund.per_claim)} an event and ${short(fund.per_window)} in ${duration(fund.window)}; ${short(fund.window_room)} ${unit} left now.`);
   put($("layers"), rows, limits);
 }
@@ -63,7 +63,7 @@ function charts() {
   const layered = fund.layers.filter((l) => data[`layer:${l.key}`]);
   fundChart.draw({ x: data.time, stacked: true, stepped: true, value: short, series: layered.map((l) => ({ label: l.label, colour: l.key, data: data[`layer:${l.key}`] })) });
   const rated = data.ratio?.some((v) => v !== null);
-  ratioChart.draw(rated ? { x: data.time, stepped: true, value: (v) => number(v, 2), series: [{ label: "ratio", colour: "a", fill: true, data: data.ratio }, { label: "on target", colour: "good", dash: [5, 4], data: data.time.map(() => 1) }] } : null, "No capital target is set in this deployment, so there is no ratio.");
+  ratioChart.draw(rated ? { x: data.time, stepped: true, value: (v) => number(v, 2), series: [{ label: "ratio", colour: "a", fill: true, data: data.ratio }, { label: "lagged", colour: "b", data: data.lagged }, { label: "on target", colour: "good", dash: [5, 4], data: data.time.map(() => 1) }] } : null, "No capital target is set in this deployment, so there is no ratio.");
   const staked = stake && (stake.supply > 0 || stake.series > 1 || data.share_price?.some((v) => v !== 1));
   priceChart.draw(staked ? { x: data.time, stepped: true, y: around, value: (v) => number(v, 4), series: [{ label: "assets a share", colour: "staked", fill: true, data: data.share_price }] } : null, "Nobody has staked yet: the first share costs 1.");
 }
