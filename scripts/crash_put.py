@@ -12,10 +12,10 @@ from ape.cli import account_option
 from backstop.chain.commands import (
     DecimalType,
     UserCommand,
-    UserError,
     answer,
     find_market,
     json_option,
+    mint as mint_tokens,
     open_system,
 )
 
@@ -153,15 +153,11 @@ def open_(market: str, account: Any, as_json: bool, **values: Any) -> None:
 def write(series: int, amount: Decimal, account: Any, mint: bool, as_json: bool) -> None:
     """Write AMOUNT of collateral into SERIES; it stays until that is settled or cancelled."""
     from backstop.chain.reinsurance import Underwriter
-    from backstop.chain.units import scaled
 
     system = open_system()
     user = Underwriter(system, account)
     if mint:
-        if not system.record.token_mock:
-            raise UserError(f"{system.record.token_symbol} is a real token: it cannot be minted")
-        units = scaled(amount, system.record.token_decimals)
-        system.token.mint.send(user.address, units, sender=user.address)
+        mint_tokens(system, user.address, amount)
     _report(as_json, user.write(series, amount), series, "wrote", "collateral")
 
 

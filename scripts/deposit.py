@@ -11,10 +11,10 @@ from ape.cli import account_option
 from backstop.chain.commands import (
     DecimalType,
     UserCommand,
-    UserError,
     answer,
     find_account,
     json_option,
+    mint as mint_tokens,
     open_system,
 )
 
@@ -39,16 +39,12 @@ def cli(
     """
     from backstop.chain.clients import Trader
     from backstop.chain.format import amount as shown, full_account, quantity
-    from backstop.chain.units import scaled
 
     system = open_system()
     record = system.record
     trader = Trader(system, account, sub)
     if mint:
-        if not record.token_mock:
-            raise UserError(f"{record.token_symbol} is a real token: it cannot be minted here")
-        units = scaled(amount, record.token_decimals)
-        system.token.mint.send(trader.address, units, sender=trader.address)
+        mint_tokens(system, trader.address, amount)
     number = find_account(target) if target else trader.number
     moved = trader.deposit(amount, number)
     collateral = trader.account(number).collateral

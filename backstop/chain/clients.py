@@ -1,4 +1,5 @@
-"""One typed client for each user: trader, keeper, governance (the fund's is `views.FundView`).
+"""One typed client for each user: trader, keeper, governance; those of the fund's users are in
+`staking`, `upkeep`, `inventory` and `reinsurance`.
 
 They take and return human units as Decimal, send one transaction a call (`deposit` two, where an
 approval is missing), and let `Reverted` through: `errors.explain` makes a sentence of it. They work
@@ -17,7 +18,7 @@ from backstop.chain.deploy import System
 from backstop.chain.format import amount as shown
 from backstop.chain.orders import AccountSigner, KeySigner, SignedOrder, Signer
 from backstop.chain.signing import Order, account_id, as_tuple
-from backstop.chain.transport import ApeClient, Receipt
+from backstop.chain.transport import ApeClient, Contract, Receipt
 from backstop.chain.units import UnitError, from_units, from_wad, scaled
 from backstop.chain.views import AccountView, Reader
 from backstop.harness.abi import Reverted, address_of
@@ -96,7 +97,11 @@ class Flagged(Sent):
 
 
 class NothingToDo(RuntimeError):
-    """A keeper was asked to liquidate what cannot be liquidated now; the message says why."""
+    """What was asked for cannot be done now; the message says why."""
+
+
+_TOKEN_REFUSES: Final = ("ERC20InsufficientAllowance", "SafeERC20FailedOperation", "Error", "")
+"""How a call ends for want of an allowance; tokens have no one name for it."""
 
 
 class _User(Reader):
@@ -126,6 +131,28 @@ class _User(Reader):
             raise UnitError(
                 f"{what} {amount}: {self.system.record.token_symbol} has {decimals} decimals"
             ) from None
+
+    def _pay_in(self, units: int, contract: Contract, function: str, *arguments: Any) -> Receipt:
+        """Call what takes `units` of the token, approving exactly that first if it has to be.
+
+        Raises:
+            Reverted: too few tokens, or the contract refuses; then nothing was approved either.
+        """
+        token, call = self.system.token, contract[function]
+        held = token.balanceOf(self.address)
+        if held < units:
+            raise Reverted(
+                "ERC20InsufficientBalance",
+                {"sender": self.address, "balance": held, "needed": units},
+            )
+        if token.allowance(self.address, contract.address) < units:
+            try:
+                call.call(*arguments, sender=self.address)
+            except Reverted as error:
+                if error.name not in _TOKEN_REFUSES:
+                    raise
+            token.approve.send(contract.address, units, sender=self.address)
+        return call.send(*arguments, sender=self.address)
 
 
 class Trader(_User):
@@ -157,16 +184,8 @@ class Trader(_User):
             Reverted: too few tokens.
         """
         units = self._units(amount, "amount")
-        token, engine = self.system.token, self.system.engine
-        held = token.balanceOf(self.address)
-        if held < units:
-            raise Reverted(
-                "ERC20InsufficientBalance",
-                {"sender": self.address, "balance": held, "needed": units},
-            )
-        if token.allowance(self.address, engine.address) < units:
-            token.approve.send(engine.address, units, sender=self.address)
-        receipt = engine.deposit.send(account or self.number, units, sender=self.address)
+        to = account or self.number
+        receipt = self._pay_in(units, self.system.engine, "deposit", to, units)
         return Moved(receipt.transaction, receipt.gas_used, amount)
 
     def withdraw(self, amount: Decimal | None = None, to: Any = None) -> Moved:

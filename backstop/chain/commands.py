@@ -223,6 +223,16 @@ def find_market(system: System, text: str) -> int:
         raise UserError(str(error), 2) from None
 
 
+def mint(system: System, who: str, amount: Decimal) -> None:
+    """Give somebody so many mock tokens (`--mint`)."""
+    from backstop.chain.units import scaled
+
+    record = system.record
+    if not record.token_mock:
+        raise UserError(f"{record.token_symbol} is a real token: it cannot be minted here")
+    system.token.mint.send(who, scaled(amount, record.token_decimals), sender=who)
+
+
 def wait(system: System, seconds: int) -> None:
     """Move a development node's clock."""
     from backstop.harness.rpc import RpcError

@@ -135,11 +135,8 @@ class Underwriter(_User):
 
     def write(self, number: int, amount: Decimal) -> Moved:
         """Add collateral, after approving exactly that where it is needed."""
-        put, token = self.system.crash_put, self.system.token
         units = self._units(amount, "collateral")
-        if token.allowance(self.address, put.address) < units:
-            token.approve.send(put.address, units, sender=self.address)
-        receipt = put.write.send(number, units, sender=self.address)
+        receipt = self._pay_in(units, self.system.crash_put, "write", number, units)
         return Moved(receipt.transaction, receipt.gas_used, amount)
 
     def activate(self, number: int) -> Moved:

@@ -12,6 +12,15 @@ from typing import Any, Final
 
 from backstop.chain.config import LiquidationParameters, MarketParameters
 from backstop.chain.deploy import System
+from backstop.chain.fund_parts import (
+    BucketView,
+    CoverTerms,
+    PremiumBudget,
+    StakePool,
+    read_pool,
+    read_premium,
+    read_terms,
+)
 from backstop.chain.units import PPB, from_units, from_wad
 
 VALIDITY: Final = ("invalid", "reduced", "full")
@@ -105,7 +114,9 @@ class MarketView:
 
 @dataclass(frozen=True)
 class CompartmentView:
-    """A market's part of the fund; `room` is what it may still draw of the shared layers now."""
+    """A market's part of the fund; `room` is what it may still draw of the shared layers now,
+    `window_used` how full the leaky bucket of its own limit is.
+    """
 
     market: int
     name: str
@@ -113,17 +124,9 @@ class CompartmentView:
     cap: Decimal
     per_window: Decimal
     room: Decimal
+    window_used: Decimal
     pending_income: Decimal
     recorded_deficit: Decimal
-
-
-@dataclass(frozen=True)
-class BucketView:
-    """Stake on its way out, all requests of one epoch; `maturity` in seconds since 1970."""
-
-    request: int
-    assets: Decimal
-    maturity: int
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,10 @@ class FundSheet:
         surplus: what may leave the reserve now.
         series: number of the stake's running series; `buckets`: exits that still bear losses.
         inventories: the fund's own accounts, of the markets in which it may take inventory.
+        reserve_short_since: when the reserve's gap was noted, `reserve_due` until when the operator
+            has to close it; 0 while none is noted.
+        surplus_since: since when the fund is seen above its surplus ratio; 0 if it is not.
+        pool, premium, terms: layer 3, the budget for premiums, each market's price of cover.
     """
 
     total: Decimal
@@ -188,7 +195,13 @@ class FundSheet:
     recorded_deficit: Decimal
     tokens_held: Decimal
     events: int
-    inventories: tuple[InventoryView, ...] = ()
+    inventories: tuple[InventoryView, ...]
+    reserve_short_since: int
+    reserve_due: int
+    surplus_since: int
+    pool: StakePool
+    premium: PremiumBudget
+    terms: tuple[CoverTerms, ...]
 
 
 PROBLEMS: Final = (
@@ -325,21 +338,11 @@ class Reader:
 class FundView(Reader):
     """Reads the insurance fund."""
 
-    def _buckets(self) -> tuple[BucketView, ...]:
-        tranche = self.system.tranche
-        first, last = tranche.openBuckets()
-        found = ((number, tranche.bucket(number)[0]) for number in range(first, last + 1))
-        return tuple(
-            BucketView(number, self._assets(state.assets), state.maturity)
-            for number, state in found
-            if state.maturity
-        )
-
     def sheet(self) -> FundSheet:
         """The balance sheet: layers 1 to 3, limits, and what nobody has paid yet."""
         fund, engine = self.system.fund, self.system.engine.address
-        tranche = self.system.tranche
         limits, solvency = fund.claimantLimits(engine), fund.solvency()
+        surplus, gap, pool = fund.surplus(), fund.reserveGap(), read_pool(self.system)
         room = Decimal(0)
         compartments = []
         for number in range(self.system.engine.marketCount()):
@@ -355,6 +358,7 @@ class FundView(Reader):
                     cap=self._assets(market.compartmentCap),
                     per_window=self._assets(market.perWindow),
                     room=self._assets(min(per_claim, claimant_room, market_room)),
+                    window_used=self._assets(market.perWindow - market_room),
                     pending_income=from_wad(state.fundFees),
                     recorded_deficit=from_wad(state.recordedDeficit),
                 )
@@ -364,17 +368,17 @@ class FundView(Reader):
             compartments=tuple(compartments),
             reserve=self._assets(fund.reserve()),
             reserve_target=self._assets(fund.reserveTarget()),
-            staked=self._assets(tranche.totalAssets()),
-            slashable=self._assets(tranche.slashable()),
-            stake_cap=self._assets(tranche.terms().cap),
-            series=tranche.series(),
-            buckets=self._buckets(),
+            staked=pool.active,
+            slashable=self._assets(self.system.tranche.slashable()),
+            stake_cap=pool.cap,
+            series=pool.series,
+            buckets=pool.buckets,
             backing=self._assets(fund.backing()),
             target=self._assets(solvency.target),
             solvency=from_wad(solvency.ratio),
             lagged_solvency=from_wad(solvency.lagged),
-            surplus=self._assets(fund.surplus().assets),
-            staker_share_ppm=fund.stakerShare(),
+            surplus=self._assets(surplus.assets),
+            staker_share_ppm=pool.share_ppm,
             per_claim=self._assets(limits.perClaim),
             per_window=self._assets(limits.perWindow),
             window=limits.window,
@@ -383,4 +387,10 @@ class FundView(Reader):
             tokens_held=self.balance(fund.address),
             events=fund.eventCount(),
             inventories=self.inventories(),
+            reserve_short_since=gap.since,
+            reserve_due=gap.due,
+            surplus_since=surplus.since,
+            pool=pool,
+            premium=read_premium(self.system),
+            terms=tuple(read_terms(self.system, c.market) for c in compartments),
         )

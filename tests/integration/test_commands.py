@@ -1,4 +1,4 @@
-"""The commands as users type them: the session of docs/commands.md, and what users get wrong.
+"""The commands as users type them: the sessions of the documentation, and what users get wrong.
 
 They run in this process, through ape's own command line, on the node that ape is connected to; two
 run as processes of their own, for the exit codes and the streams.
@@ -20,9 +20,6 @@ from click.testing import CliRunner
 from backstop.chain.artifacts import ROOT
 from backstop.chain.record import DeploymentError
 from backstop.harness.rpc import NodeError
-
-SESSION = (ROOT / "docs" / "commands.md").read_text()
-SESSION = SESSION[SESSION.index("<!-- session -->") : SESSION.index("<!-- end -->")]
 
 
 @pytest.fixture
@@ -63,9 +60,11 @@ def parameters_file(tmp_path):
     return "p.yaml"
 
 
-def blocks():
-    """Pairs of a command and the answer that the documentation shows."""
-    for block in re.findall(r"```console\n(.*?)```", SESSION, re.DOTALL):
+def blocks(page):
+    """Pairs of a command and the answer that a page of the documentation shows."""
+    text = (ROOT / "docs" / page).read_text()
+    session = text[text.index("<!-- session -->") : text.index("<!-- end -->")]
+    for block in re.findall(r"```console\n(.*?)```", session, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, answer = part.partition("\n")
             yield command, answer
@@ -80,9 +79,12 @@ def shape(text):
     return [re.sub(r"\s+", " ", line).strip() for line in text.strip().splitlines()]
 
 
-def test_the_session_of_the_documentation(run):
-    commands = list(blocks())
-    assert len(commands) > 15
+@pytest.mark.parametrize(("page", "least"), [("commands.md", 15), ("staking.md", 9)])
+def test_the_session_of_the_documentation(run, page, least):
+    commands = list(blocks(page))
+    assert len(commands) > least
+    if "ape run deploy" not in commands[0][0]:
+        assert run("ape run deploy --account TEST::0").exit_code == 0
     for command, expected in commands:
         result = run(command)
         refused = expected.startswith("Error:")
@@ -230,7 +232,7 @@ def test_a_defect_of_ours_keeps_its_traceback(run, monkeypatch):
 
 def test_every_command_explains_itself(run):
     names = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
-    ours = SESSION + (ROOT / "docs" / "commands.md").read_text()
+    ours = (ROOT / "docs" / "commands.md").read_text()
     for name in names:
         if f"`{name}" not in ours:
             continue  # a command of another chapter
