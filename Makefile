@@ -9,14 +9,16 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 # Test processes, each with a node of its own
 WORKERS ?= 2
-# Hypothesis profile of `make fuzz`: dev, ci, nightly
+# Of `make fuzz`
+MINUTES ?= 1
+# Hypothesis profile of `make fuzz-machines`: dev, ci, nightly
 PROFILE ?= nightly
 
 # what is there already: the tree grows, and a folder that does not exist yet is no error
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: help setup lock compile test test-fast fuzz incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
+.PHONY: help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +35,10 @@ test: compile ## run all tests: make test ARGS="-k waterfall"
 test-fast: compile ## the tests without those marked slow or fuzz
 	ape test -n $(WORKERS) --dist loadfile -m "not slow and not fuzz" $(ARGS)
 
-fuzz: compile ## long Hypothesis campaigns (PROFILE=nightly)
+fuzz: compile ## twin against contracts, seed after seed: make fuzz MINUTES=60 ARGS="--seed 7"
+	@ape run fuzz --minutes $(MINUTES) --workers $(WORKERS) $(ARGS)
+
+fuzz-machines: compile ## long Hypothesis campaigns (PROFILE=nightly)
 	HYPOTHESIS_PROFILE=$(PROFILE) ape test -n $(WORKERS) --dist loadfile -m fuzz $(ARGS)
 
 incidents: compile ## replay the recorded incidents

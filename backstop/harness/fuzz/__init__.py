@@ -1,0 +1,1 @@
+"""Bulk differential fuzzing: recorded duels as files, replay, shrinking, campaigns."""
