@@ -1,12 +1,13 @@
 """A failing play made short: delta debugging on its list of actions.
 
-First the shortest failing beginning is taken, then ever smaller parts are left out, as long as the
+The end after the failure is cut off, then ever smaller parts are left out, as long as the
 same failure remains (Zeller and Hildebrandt, Simplifying and isolating failure-inducing input,
-IEEE TSE 28(2), 2002, with complements only). Last, delays and amounts are made simple.
+IEEE TSE 28(2), 2002, with complements only). Last, delays that do not matter are left out.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from backstop.harness.rpc import NodeError
 from backstop.harness.world import ChainWorld
 from backstop.model.invariants import InvariantBroken
 
+_STEP = re.compile(r"step (\d+) \(")
+
 Fails = Callable[[Sequence[Action]], bool]
 
 
@@ -28,12 +31,16 @@ class Failure:
 
     kind: str
     message: str
+    length: int | None = None
+    """Actions up to the one that showed it, where the contracts disagree."""
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """An invariant by its name, everything else by the type of the exception."""
         kind = error.name if isinstance(error, InvariantBroken) else type(error).__name__
-        return cls(kind, f"{type(error).__name__}: {error}")
+        step = _STEP.match(str(error)) if isinstance(error, Disagreement) else None
+        length = int(step[1]) + 1 if step else None
+        return cls(kind, f"{type(error).__name__}: {error}", length)
 
 
 def failure_of(case: Case, chain: ChainWorld | None, *, check: bool = True) -> Failure | None:
@@ -77,24 +84,13 @@ def shrink(
     def fails(chosen: Sequence[Action]) -> bool:
         return time.monotonic() < deadline and shows(chosen, None if alone else chain)
 
-    return reduce(actions, fails), alone
+    cut = list(actions[: failure.length])
+    return reduce(cut if fails(cut) else actions, fails), alone
 
 
 def reduce(actions: Sequence[Action], fails: Fails) -> list[Action]:
     """A short list of actions for which `fails` holds, as it does for the given ones."""
-    return _simple(_minimal(_beginning(list(actions), fails), fails), fails)
-
-
-def _beginning(actions: list[Action], fails: Fails) -> list[Action]:
-    """The shortest beginning that fails, found by halving."""
-    low, high = 0, len(actions)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if fails(actions[:middle]):
-            high = middle
-        else:
-            low = middle
-    return actions[:high]
+    return _simple(_minimal(list(actions), fails), fails)
 
 
 def _minimal(actions: list[Action], fails: Fails) -> list[Action]:
