@@ -124,7 +124,7 @@ def _work(number: int, plan: Plan, stop: Event, out: Any) -> None:
 
 def run(plan: Plan, say: Callable[[str], None]) -> Result:
     """Runs a campaign and says how it goes on; Ctrl-C ends it in good order."""
-    context = mp.get_context("fork" if sys.platform == "linux" else "spawn")
+    context: Any = mp.get_context("fork" if sys.platform == "linux" else "spawn")
     stop, out = context.Event(), context.Queue()
     workers = [
         context.Process(target=_work, args=(number, plan, stop, out), daemon=True)

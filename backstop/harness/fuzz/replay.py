@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backstop.harness.abi import Event
 from backstop.harness.duel import Disagreement, Expected, plain
 from backstop.harness.fuzz.case import Case
 from backstop.harness.fuzz.recording import RecordingDuel
@@ -103,7 +104,8 @@ def _transact(
     """One step; a view (no sender) is only called."""
     value: Any = None
     error: Reverted | None = None
-    gas, events = 0, ()
+    gas = 0
+    events: tuple[Event, ...] = ()
     try:
         data = client.call(step.to, step.data, sender=step.sender, value=step.value, at=now)
         value = data if step.function is None else step.function.decode(data)
