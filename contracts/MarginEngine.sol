@@ -29,6 +29,8 @@ import {Upkeep} from "./engine/Upkeep.sol";
 ///     Guarding          what tightens at once                            governance
 ///     Listing           markets and parameters                           governance
 ///     CoverTerms        terms that follow the fund's solvency ratio      governance
+///     Deferral          claims that wait for a fair window               back office
+///     FairWindows       the close of a window, and who gets what back    governance
 contract MarginEngine is Fills, AccountViews, MarketViews, Upkeep, Delegating {
     constructor(Wiring memory wiring, address backOffice) EngineStorage(wiring) Delegating(backOffice) {}
 }

@@ -24,6 +24,19 @@ interface IMarginEngine is IMarginEngineTypes {
     /// @notice Hands the fund's collected income of a market over, after repaying the market's recorded deficit.
     function sweepFees(uint256 market) external;
 
+    /// @notice Closes the fair window once its time has come: the fund pays its claims pro rata, sides get their part back at
+    /// once, those who left or joined theirs by `collectWindow`.
+    function closeFairWindow() external;
+
+    /// @notice Pays what an account gets back of a closed window, into its collateral. Account 0 collects what accounts
+    /// that were closed out have left behind, as income of the market.
+    /// @return amount WAD
+    function collectWindow(bytes32 account, uint256 market, uint256 window) external returns (uint256 amount);
+
+    /// @notice Gives the positions of a side that ended an epoch inside a window their part, once that is closed.
+    /// @param tag epoch * 2 + (1 if short)
+    function repayEnded(uint256 market, uint256 tag) external returns (uint256 amount);
+
     // ------------------------------------------------------------------ order settlement
 
     /// @notice Books a trade both sides agreed on. Only `OrderSettlement`, holding the lock.
@@ -117,7 +130,32 @@ interface IMarginEngine is IMarginEngineTypes {
     /// @notice Collateral of an account, WAD, without positions.
     function collateral(bytes32 account) external view returns (int256);
 
+    /// @notice The fair window that is open, or the last one.
+    function fairWindow() external view returns (FairWindow memory);
+
+    /// @notice Claims of a market that wait, and the length of its windows in minutes (0: none).
+    function marketClaims(uint256 market) external view returns (MarketClaims memory, uint256 minutes_);
+
+    function sideClaims(uint256 market, uint256 tag) external view returns (SideClaims memory);
+
+    /// @notice What a market was paid of its claims in a closed window; zeros if it had none, or before the close.
+    function windowRate(uint256 window, uint256 market) external view returns (WindowRate memory);
+
+    /// @notice The claim an account took along when it left, and what it paid in when it joined; WAD.
+    function windowRecord(bytes32 account, uint256 market, uint256 window)
+        external
+        view
+        returns (uint256 left, uint256 joined);
+
+    /// @notice What the engine would ask the fund for at once of a claim of `assets` (units of the token): all of it, or
+    /// only what the market's compartment holds while the rest waits.
+    function claimAtOnce(uint256 market, uint256 assets) external view returns (uint256 atOnce);
+
     // ------------------------------------------------------------------ governance (AccessManager)
+
+    /// @notice Sets the length of a market's fair windows, minutes (at most 255); 0 switches them off for new claims.
+    /// Role: risk admin (delayed).
+    function setFairWindow(uint256 market, uint8 minutes_) external;
 
     /// @notice Lists a market; its number is the count before. Role: risk admin (delayed).
     function listMarket(MarketParameters calldata p, LiquidationParameters calldata l) external returns (uint256 market);

@@ -160,6 +160,45 @@ interface IMarginEngineTypes {
         uint256 recordedDeficit;
     }
 
+    /// @notice The fair window that is open, or the last one.
+    /// @param id number of the window, from 1
+    /// @param closesAt time from which anybody may close it; 0 while none is open
+    /// @param markets bit n: market n has claims in it
+    /// @param claims sum of its claims, units of the token
+    struct FairWindow {
+        uint32 id;
+        uint40 closesAt;
+        uint64 markets;
+        uint112 claims;
+    }
+
+    /// @notice Claims of one market on the fund that wait for the close of the window.
+    /// @param claims units of the token
+    /// @param side part of them that sides were charged meanwhile, WAD
+    /// @param recorded the rest, which no side could bear, WAD
+    /// @param pot WAD held for those who joined, and after the close for those who left and joined
+    struct MarketClaims {
+        uint112 claims;
+        uint128 side;
+        uint128 recorded;
+        uint128 pot;
+    }
+
+    /// @notice Claims of one side, by the tag (epoch * 2 + short) that its positions carry.
+    /// @param C what the side was charged for deferred claims per basis unit, 1e39
+    /// @param basis of a side that ended meanwhile: basis of the positions that are still there
+    struct SideClaims {
+        uint256 C;
+        uint112 basis;
+        uint32 window;
+    }
+
+    /// @notice What a market's claims in a closed window were paid; units of the token.
+    struct WindowRate {
+        uint112 paid;
+        uint112 claims;
+    }
+
     // ------------------------------------------------------------------ events
 
     event Deposited(bytes32 indexed account, address indexed from, uint256 assets);
@@ -193,6 +232,18 @@ interface IMarginEngineTypes {
     event DeficitRepaid(uint256 indexed market, uint256 amount, uint256 recorded);
     /// @notice The fund paid: `credited` (WAD) of the account's deficit, `rewardAssets` (units of the token) to the keeper.
     event FundPaid(bytes32 indexed account, uint256 indexed eventId, uint256 credited, uint256 rewardAssets);
+    /// @notice The length of a market's fair windows, minutes; 0: its claims are paid at once.
+    event FairWindowSet(uint256 indexed market, uint256 minutes_);
+    event FairWindowOpened(uint256 indexed window, uint256 closesAt);
+    /// @notice The fund's part of a deficit waits for the close of the window. `amount` WAD is charged to the opposite side
+    /// or recorded meanwhile, as the receipt of the event says.
+    event ClaimDeferred(uint256 indexed window, uint256 indexed market, bytes32 indexed account, uint256 amount);
+    /// @notice A window closed: the fund paid `paid` of the market's `claims` (units of the token).
+    event FairWindowPaid(uint256 indexed window, uint256 indexed market, uint256 eventId, uint256 claims, uint256 paid);
+    /// @notice All positions of a side got `amount` (WAD) back.
+    event SideRepaid(uint256 indexed market, bool indexed longs, uint256 epoch, uint256 amount);
+    /// @notice An account that left or joined meanwhile got `amount` (WAD) back; account 0: the market's income did.
+    event WindowCollected(uint256 indexed window, uint256 indexed market, bytes32 indexed account, uint256 amount);
     event FeesSwept(uint256 indexed market, uint256 toFund, uint256 repaid);
     event TreasuryPaid(uint256 indexed market, address indexed to, uint256 assets);
     event SideEnded(uint256 indexed market, bool indexed longs, uint256 epoch);
@@ -235,4 +286,11 @@ interface IMarginEngineTypes {
     );
     error NotWithdrawable(bytes32 account, uint256 requested, uint256 available);
     error NotFlat(bytes32 account);
+    /// @notice No fair window is open.
+    error NoFairWindow();
+    /// @notice The window is open until then, or until somebody closes it afterwards.
+    error FairWindowIsOpen(uint256 window, uint256 closesAt);
+    /// @notice The fund could not pay at all (its token refuses): the window stays open.
+    error FundDidNotPay(uint256 market);
+    error NoWindowClaim(bytes32 account, uint256 market, uint256 window);
 }

@@ -248,7 +248,7 @@ class FundConfig:
     `reinsurance` there is no layer 4.
 
     Without `target` nobody knows what the fund should hold: there is no surplus and no solvency
-    ratio, and no market's terms can follow it.
+    ratio, and no market's terms can follow it. `fair_window` is in minutes; 0: claims do not wait.
     """
 
     reserve_target: Decimal
@@ -258,6 +258,7 @@ class FundConfig:
     staking: StakingConfig | None
     reinsurance: ReinsuranceConfig | None = None
     target: TargetConfig | None = None
+    fair_window: int = 0
 
 
 @dataclass(frozen=True)
@@ -596,10 +597,22 @@ def _fund(node: Node, token: TokenConfig) -> FundConfig:
             _reinsurance(node.child("reinsurance"), token) if "reinsurance" in node else None
         ),
         target=_target(node.child("target"), token) if "target" in node else None,
+        fair_window=_fair_window(node),
     )
     claimant.done()
     node.done()
     return result
+
+
+def _fair_window(node: Node) -> int:
+    """Minutes; 0 if claims do not wait."""
+    if "fair_window" not in node:
+        return 0
+    value = node.seconds("fair_window", low=0, high=255 * 60)
+    if value % 60:
+        text = node.text("fair_window")
+        node.fail("fair_window", text, "a whole number of minutes up to 255m, or 0s", "round it")
+    return value // 60
 
 
 def _staking(node: Node, token: TokenConfig) -> StakingConfig:

@@ -52,7 +52,7 @@ ROLE_IDS: Final[Mapping[str, int]] = {
 
 PERMISSIONS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "engine": {
-        "risk_admin": ("listMarket", "setMarket", "setCoverTerms", "resumeRisk"),
+        "risk_admin": ("listMarket", "setMarket", "setCoverTerms", "setFairWindow", "resumeRisk"),
         "treasurer": ("payTreasury",),
         "guardian": ("tightenMarket", "pauseRisk"),
     },
@@ -527,6 +527,12 @@ class _Builder:
         cap = self.units(wanted.premium_cap, decimals, "fund.reinsurance.premium_cap")
         self.send("fund", "setPremiumTerms", wanted.premium_share_ppm, cap)
 
+    def fair_windows(self) -> None:
+        """How long large claims wait for others to share with; nothing is sent if they do not."""
+        if minutes := self.parameters.fund.fair_window:
+            for number in range(len(self.parameters.markets)):
+                self.send("engine", "setFairWindow", number, minutes)
+
     def capital(self, decimals: int) -> None:
         """What the deployer puts into the fund: reserve, compartments, budget for premiums."""
         engine = self.contracts["engine"].address
@@ -672,6 +678,7 @@ def deploy(
         for number, market in enumerate(parameters.markets)
     )
     work.reinsurance(decimals)
+    work.fair_windows()
     work.capital(decimals)
     work.target(decimals)
     work.assign_functions()

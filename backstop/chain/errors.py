@@ -168,6 +168,19 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "NotFlat": (
         "account {account:account} would be credited above zero: this is a defect, please report"
     ),
+    # fair windows
+    "NoFairWindow": "no fair window is open: no claim waits, there is nothing to close",
+    "FairWindowIsOpen": (
+        "fair window {window} is not closed: anybody may close it from {closesAt:time} on"
+    ),
+    "FundDidNotPay": (
+        "the fund's token refuses to be paid out, so the claims of {market:market} stay open: close"
+        " the window when the token moves again"
+    ),
+    "NoWindowClaim": (
+        "account {account:account} has nothing to get back in {market:market} of fair window"
+        " {window}, or has got it already"
+    ),
     # orders
     "OrderExpired": "the order expired at {expiry:time}: its owner has to sign a new one",
     "NonceUsed": (

@@ -26,6 +26,7 @@ from backstop.harness.world import (
     owners,
     twin_world,
 )
+from backstop.model.engine_state import MarketClaims
 from backstop.model.errors import ModelError
 from backstop.model.fund_inventory import deployed_capital
 from backstop.model.invariants import LIQUIDATIONS, Checker
@@ -389,6 +390,56 @@ class Duel:
             keeper=keeper,
         )
 
+    # ------------------------------------------------------------------ fair windows
+
+    def set_fair_window(self, market: int, minutes: int, delay: int) -> Expected:
+        """`MarginEngine.setFairWindow`."""
+        return self.act(
+            "setFairWindow",
+            lambda: self.world.engine.set_fair_window(market, minutes),
+            "engine",
+            "setFairWindow",
+            (market, minutes),
+            b"",
+            delay,
+        )
+
+    def close_window(self, delay: int) -> Expected:
+        """`MarginEngine.closeFairWindow`."""
+        return self.act(
+            "closeFairWindow",
+            self.world.close_fair_window,
+            "engine",
+            "closeFairWindow",
+            (),
+            self.owners[0],
+            delay,
+        )
+
+    def collect_window(self, account: bytes, market: int, window: int, delay: int) -> Expected:
+        """`MarginEngine.collectWindow`."""
+        return self.act(
+            "collectWindow",
+            lambda: self.world.collect_window(account, market, window),
+            "engine",
+            "collectWindow",
+            (account, market, window),
+            self.owners[0],
+            delay,
+        )
+
+    def repay_ended(self, market: int, tag: int, delay: int) -> Expected:
+        """`MarginEngine.repayEnded`."""
+        return self.act(
+            "repayEnded",
+            lambda: self.world.repay_ended(market, tag),
+            "engine",
+            "repayEnded",
+            (market, tag),
+            self.owners[0],
+            delay,
+        )
+
     # ------------------------------------------------------------------ backstop inventory
 
     def _ours(self, *markets: int) -> list[bytes]:
@@ -572,6 +623,7 @@ class Duel:
         reached["epoch ended"] += self._epochs() - epochs
         reached["recorded deficit repaid"] += self._recorded() < recorded
         self._note_inventory(expected)
+        self._note_windows(expected)
         receipt = expected.result
         if isinstance(receipt, LiquidatorReceipt):
             reached["close-out"] += 1
@@ -582,6 +634,21 @@ class Duel:
             reached["fund left something"] += (
                 receipt.side_charged + receipt.recorded > self.world.engine.scale
             )
+
+    def _note_windows(self, expected: Expected) -> None:
+        """Counts what happened to claims that wait."""
+        reached, tables = self.milestones, self.world.engine.tables
+        if expected.kind in ("closeFairWindow", "collectWindow", "repayEnded"):
+            reached[expected.kind] += 1
+        if expected.kind == "closeFairWindow":
+            rates = [r for (w, _), r in tables.window_rates.items() if w == tables.window().id]
+            reached["window paid in part"] += any(0 < rate.paid < rate.claims for rate in rates)
+            reached["window paid in full"] += any(rate.paid == rate.claims for rate in rates)
+        open_window = tables.window().closes_at != 0
+        reached["fair window open"] += open_window
+        records = tables.window_records.values() if open_window else ()
+        reached["left inside a window"] += any(record.left for record in records)
+        reached["joined inside a window"] += any(record.joined for record in records)
 
     def _note_inventory(self, expected: Expected) -> None:
         """Counts what the backstop did."""
@@ -635,12 +702,19 @@ class Duel:
         for market in range(len(MARKETS)):
             shown[f"market {market}"] = engine.market_state(market)
             shown[f"sides {market}"] = engine.side_state(market)
+            claims = engine.tables.market_claims.get(market, MarketClaims())
+            shown[f"claims {market}"] = (
+                claims,
+                engine.tables.markets[market].income.fair_window,
+            )
+            shown[f"open deficit {market}"] = engine.open_deficit(market)
             shown[f"room {market}"] = fund.draw_room(world.claimant, market, world.now)
             shown[f"compartment {market}"] = fund.market(world.claimant, market).balance
             shown[f"inventory {market}"] = world.backstop.inventory(market)
             shown[f"deployed {market}"] = deployed_capital(fund, world.claimant, market)
         for i, who in enumerate(self.owners):
             shown[f"balance {i}"] = world.token.balance_of(who)
+        shown["fair window"] = engine.tables.window()
         shown["balance engine"] = world.token.balance_of(world.addresses.engine)
         shown["balance fund"] = world.token.balance_of(world.addresses.fund)
         shown["reserve"] = fund.reserve
@@ -665,12 +739,15 @@ class Duel:
         for market in range(len(MARKETS)):
             probes[f"market {market}"] = engine.marketState.step(market)
             probes[f"sides {market}"] = engine.sideState.step(market)
+            probes[f"claims {market}"] = engine.marketClaims.step(market)
+            probes[f"open deficit {market}"] = engine.openDeficit.step(market)
             probes[f"room {market}"] = fund.drawRoom.step(at, market)
             probes[f"compartment {market}"] = fund.compartment.step(at, market)
             probes[f"inventory {market}"] = chain.backstop.inventory.step(market)
             probes[f"deployed {market}"] = fund.deployedCapital.step(at, market)
         for i, who in enumerate(self.owners):
             probes[f"balance {i}"] = chain.token.balanceOf.step(to_checksum_address(who))
+        probes["fair window"] = engine.fairWindow.step()
         probes["balance engine"] = chain.token.balanceOf.step(at)
         probes["balance fund"] = chain.token.balanceOf.step(fund.address)
         probes["reserve"] = fund.reserve.step()

@@ -372,6 +372,30 @@ class Player:
         """The guardian stops risk from rising; it is mostly allowed again soon."""
         self.duel.pause(self.market(), self.choose.chance(35), self.delay())
 
+    def fair_window(self) -> None:
+        """Windows are switched on or off; what is over is closed, and what is owed collected."""
+        tables = self.duel.world.engine.tables
+        window = tables.window()
+        if self.choose.chance(20):
+            minutes = self.choose.pick([0, 1, 1, 5])
+            self.duel.set_fair_window(self.market(), minutes, self.delay())
+            return
+        if window.closes_at and self.choose.chance(60):
+            wait = max(0, window.closes_at - self.now)
+            self.duel.close_window(wait if self.choose.chance(80) else self.delay())
+            return
+        owed = [key for key in tables.window_records if (key[2], key[1]) in tables.window_rates]
+        ended = [key for key in tables.side_claims if key in tables.ended_k]
+        if ended and self.choose.chance(40):
+            self.duel.repay_ended(*self.choose.pick(sorted(ended)), self.delay())
+        elif owed and self.choose.chance(90):
+            self.duel.collect_window(*self.choose.pick(sorted(owed)), self.delay())
+        elif self.choose.chance(50):
+            self.duel.close_window(self.delay())
+        else:
+            window_id = self.choose.integer(0, window.id + 1)
+            self.duel.collect_window(self.account(), self.market(), window_id, self.delay())
+
     def strengthen(self) -> None:
         """Somebody pays into the fund, or lets it be looked at."""
         caller = self.choose.pick(self.duel.owners)
@@ -593,6 +617,7 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.sweep] * 3,
     *[Player.pause] * 1,
     *[Player.strengthen] * 2,
+    *[Player.fair_window] * 5,
     *[Player.inventory] * 6,
     *LIQUIDATIONS[::4],
 )

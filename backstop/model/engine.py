@@ -19,6 +19,7 @@ from .engine_state import (
     CoverBase,
     LiquidationParameters,
     Market,
+    MarketClaims,
     MarketParameters,
     MarketState,
     Side,
@@ -257,6 +258,11 @@ class MarginEngine(EngineHooks):
         return self.tables.liquidation[market], self.tables.parameters[market].smallest_position
 
     def open_deficit(self, market: int) -> int:
-        """The market's recorded deficit in units of the token, rounded up."""
+        """Recorded deficit, rounded up, and claims that wait; units of the token."""
         stored = self.tables.markets.get(market)
-        return -(-stored.recorded_deficit // self.scale) if stored else 0
+        if stored is None:
+            return 0
+        m = self.tables.market_claims.get(market, MarketClaims())
+        # what is recorded because a claim waits is in the claim already
+        recorded = max(0, stored.recorded_deficit - m.recorded)
+        return -(-recorded // self.scale) + m.claims

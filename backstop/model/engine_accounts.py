@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import margin_math, side_index
-from .engine_markets import EngineMarkets, MarketCache, open_interest
+from .engine_markets import MarketCache, open_interest
 from .engine_state import (
     MAX_MARKETS_PER_ACCOUNT,
     NO_ACCOUNT,
@@ -17,6 +17,7 @@ from .engine_state import (
     tag_of,
 )
 from .errors import ModelError
+from .fair_windows import FairWindows
 from .fixed_point import WAD, mul_div_down, mul_div_floor, mul_div_up, to_int, to_uint
 from .oracle import Validity
 
@@ -65,7 +66,7 @@ class Leg:
     gain: int
 
 
-class EngineAccounts(EngineMarkets):
+class EngineAccounts(FairWindows):
     """Reading positions through the side index, changing them, valuing accounts."""
 
     # ------------------------------------------------------------------ positions
@@ -98,8 +99,12 @@ class EngineAccounts(EngineMarkets):
         old = self.tables.positions.get(key)
         if old is not None:
             old_side = cache.sides[old.tag & 1]
-            if old.tag >> 1 == old_side.epoch:
+            ended = old.tag >> 1 != old_side.epoch
+            if not ended:
                 old_side.B -= old.basis
+            other_side = size == 0 or (size < 0) != (old.tag & 1 == 1)
+            if (cache.id, old.tag) in self.tables.side_claims and (ended or other_side):
+                self._leave_claims(a.id, cache.id, old.tag, old.basis, ended)
         if size == 0:
             if old is not None:
                 del self.tables.positions[key]
@@ -111,11 +116,18 @@ class EngineAccounts(EngineMarkets):
             side.A, side.K, side.changed = side_index.ONE, 0, True
         basis = side_index.basis_of(abs(size), side.A, short)
         side.B += basis
+        tag = tag_of(side.epoch, short)
         self.tables.positions[key] = Position(
             basis=to_uint(basis, 112),
             quote_at_zero=to_int(side_index.quote_at_zero_of(basis, quote, side.K), 120),
-            tag=tag_of(side.epoch, short),
+            tag=tag,
         )
+        if (cache.id, tag) in self.tables.side_claims:
+            stayed = old.basis if old is not None and old.tag == tag else 0
+            if basis > stayed:
+                self._join_claims(a, cache.id, tag, basis - stayed)
+            if basis < stayed:
+                self._leave_claims(a.id, cache.id, tag, stayed - basis, False)
         if old is None:
             self._enter_market(a, cache.id)
 

@@ -54,6 +54,22 @@ class FundPort(Protocol):
         """Takes income of a market; raises ModelError if it cannot."""
         ...
 
+    def compartment(self, market: int) -> int:
+        """What the market's own money is."""
+        ...
+
+    def capacity(self) -> int:
+        """What the shared layers hold, at most the room of the engine's window."""
+        ...
+
+    def room(self, market: int) -> int:
+        """Room of the market's window."""
+        ...
+
+    def report_shortfall(self, market: int) -> None:
+        """Keeps capital from leaving for a while."""
+        ...
+
     def lagged_ratio(self) -> int:
         """The solvency ratio that terms follow, WAD."""
         ...
@@ -175,6 +191,7 @@ class EngineHooks(EngineFills):
             return 0
         side.K = side_index.pay_up(side.K, charged, side.B)
         side.changed = True
+        self._claim_for_side(cache, side, short, charged)
         return charged
 
     # ------------------------------------------------------------------ the fund
@@ -201,12 +218,32 @@ class EngineHooks(EngineFills):
             (market, -((income - deficit) // self.scale))
             for market, deficit, income in zip(markets, deficits, from_income, strict=True)
         ]
+        waiting = self._hold_back(account, claims)
+        event_id = 0
         try:
             with self.journal.transaction():
                 receipt = self.fund.cover(claims, reward_assets)
         except ModelError:
-            return 0, paid
-        credited = 0
+            pass
+        else:
+            event_id = receipt.event_id
+            self._book_receipt(account, keeper, receipt, from_income, markets, deficits, paid)
+        if waiting:
+            unpaid = [deficit - p.total for deficit, p in zip(deficits, paid, strict=True)]
+            self._defer_all(markets, unpaid, waiting)
+        return event_id, paid
+
+    def _book_receipt(
+        self,
+        account: bytes,
+        keeper: bytes,
+        receipt: FundReceipt,
+        from_income: Sequence[int],
+        markets: Sequence[int],
+        deficits: Sequence[int],
+        paid: list[LayerPayments],
+    ) -> None:
+        """Credits what the fund paid to the account, and the reward to the keeper."""
         credited = 0
         for i, legs in enumerate(receipt.legs):
             paid[i] = self._book_legs(legs, from_income[i], markets[i], deficits[i])
@@ -215,7 +252,6 @@ class EngineHooks(EngineFills):
             self._add_collateral(account, credited)
         if receipt.reward_paid:
             self._add_collateral(keeper, receipt.reward_paid * self.scale)
-        return receipt.event_id, paid
 
     def _book_legs(self, legs: Legs, income: int, market: int, deficit: int) -> LayerPayments:
         """What one market's deficit was paid, WAD.

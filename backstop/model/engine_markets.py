@@ -233,7 +233,10 @@ class EngineMarkets:
     def _end_epoch(self, cache: MarketCache, short: bool) -> None:
         """All positions of a side are closed; their quote is fixed at the K of now."""
         side = cache.sides[SHORT if short else LONG]
-        self.tables.ended_k[cache.id, tag_of(side.epoch, short)] = side.K
+        key = (cache.id, tag_of(side.epoch, short))
+        self.tables.ended_k[key] = side.K
+        if (claims := self.tables.side_claims.get(key)) is not None:
+            self.tables.side_claims[key] = claims._replace(basis=to_uint(side.B, 112))
         side.epoch += 1
         side.A, side.K, side.B = side_index.ONE, 0, 0
         side.changed = True

@@ -128,11 +128,52 @@ class Mark(NamedTuple):
 
 
 class Income(NamedTuple):
-    """Income waiting to be handed over, and the guardian's switch."""
+    """Income waiting to be handed over, the guardian's switch, length of fair windows (minutes)."""
 
     fund: int = 0
     treasury: int = 0
     risk_paused: bool = False
+    fair_window: int = 0
+
+
+class FairWindow(NamedTuple):
+    """The window that is open (`closes_at` is not 0), or the last one; claims in token units."""
+
+    id: int = 0
+    closes_at: int = 0
+    markets: int = 0
+    claims: int = 0
+
+
+class MarketClaims(NamedTuple):
+    """Claims of a market that wait (token units): charged to sides, or recorded; and the pot."""
+
+    claims: int = 0
+    side: int = 0
+    recorded: int = 0
+    pot: int = 0
+
+
+class SideClaims(NamedTuple):
+    """Claims of a side per basis unit; `basis` is that of a side that ended meanwhile."""
+
+    C: int = 0
+    basis: int = 0
+    window: int = 0
+
+
+class WindowRate(NamedTuple):
+    """What a market was paid of its claims in a closed window, token units."""
+
+    paid: int = 0
+    claims: int = 0
+
+
+class WindowRecord(NamedTuple):
+    """The claim an account took along when it left, and what it paid in when it joined."""
+
+    left: int = 0
+    joined: int = 0
 
 
 class Market(NamedTuple):
@@ -216,6 +257,15 @@ class EngineTables:
         self.profit_locks: Table[bytes, ProfitLock] = Table(journal)
         self.ended_k: Table[tuple[int, int], int] = Table(journal)
         self.cover_bases: Table[int, CoverBase] = Table(journal)
+        self.fair_window: Table[int, FairWindow] = Table(journal)
+        self.market_claims: Table[int, MarketClaims] = Table(journal)
+        self.side_claims: Table[tuple[int, int], SideClaims] = Table(journal)
+        self.window_rates: Table[tuple[int, int], WindowRate] = Table(journal)
+        self.window_records: Table[tuple[bytes, int, int], WindowRecord] = Table(journal)
+
+    def window(self) -> FairWindow:
+        """The fair window that is open, or the last one."""
+        return self.fair_window.get(0, FairWindow())
 
 
 @dataclass

@@ -8,14 +8,17 @@ calls in flight; SLASH_FAIR belongs to the staking module.
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
+from typing import Any
 
 from . import side_index
 from .backstop import Inventory
-from .engine_state import Account, AccountState, Market, Position, ProfitLock
+from .engine_state import Account, AccountState, FairWindow, Market, Position, ProfitLock
 from .errors import ModelError
 from .fixed_point import PPM, WAD
 from .fund import Deployed, InsuranceFund, Receipt as FundReceipt
@@ -60,6 +63,8 @@ class Snapshot:
     claims: int
     sizes: dict[int, tuple[int, int]]
     equity: int
+    window: FairWindow
+    windows: tuple[dict[Any, Any], ...]
 
     @property
     def dust(self) -> int:
@@ -120,6 +125,9 @@ def take(world: World) -> Snapshot:
         size, quote = engine._position(cache, account)
         equity += engine._value(cache, size, quote)[0]
         sizes[market][size < 0] += abs(size)
+    pots = sum(m.pot for m in tables.market_claims.values())
+    claims += pots * side_index.K_UNIT
+    equity += pots
     return Snapshot(
         now=world.now,
         accounts=dict(tables.accounts),
@@ -136,6 +144,14 @@ def take(world: World) -> Snapshot:
         claims=claims,
         sizes={market: (long, short) for market, (long, short) in sizes.items()},
         equity=equity,
+        window=tables.window(),
+        windows=(
+            dict(tables.market_claims),
+            dict(tables.side_claims),
+            dict(tables.window_rates),
+            dict(tables.window_records),
+            dict(tables.ended_k),
+        ),
     )
 
 
@@ -236,6 +252,7 @@ def unchanged_after_error(world: World, before: Snapshot, after: Snapshot, actio
         == (after.accounts, after.positions, after.locks, after.markets)
         and (before.balances, before.fund) == (after.balances, after.fund)
         and before.used == after.used
+        and (before.window, before.windows) == (after.window, after.windows)
     )
     _require(same, "ATOMIC", f"{action.kind} failed with {action.error} and left something behind")
 
@@ -311,6 +328,8 @@ def waterfall_order(world: World, before: Snapshot, after: Snapshot, action: Act
             for call in action.covers
             for (_, wanted), legs in zip(call.claims, call.receipt.legs, strict=True)
         )
+        # what waits for a fair window was not asked for
+        unpaid += after.window.claims - (before.window.claims if before.window.closes_at else 0)
         # less than a unit a market cannot be paid in tokens
         most = (unpaid + sum(len(call.claims) for call in action.covers)) * world.engine.scale
         if action.covers:
@@ -426,6 +445,48 @@ def backstop_caps(world: World, before: Snapshot, after: Snapshot, action: Actio
                 )
 
 
+def fair_window(world: World, before: Snapshot, after: Snapshot, action: Action) -> None:
+    """What sides and leavers claim, less what joiners paid in, is at most what sides were charged;
+    the pot holds what is owed of closed windows and all that was paid in of the open one; and every
+    claim of a closed window got the same part, except for limits of its market.
+    """
+    name, tables, unit = "FAIR_WINDOW", world.engine.tables, side_index.K_UNIT
+    claimed: dict[int, int] = defaultdict(int)  # WAD / K_UNIT
+    owed: dict[int, Fraction] = defaultdict(Fraction)
+    for (market, tag), s in tables.side_claims.items():
+        side = after.markets[market].sides[tag & 1]
+        basis = side.basis if tag >> 1 == side.epoch else s.basis
+        rate = tables.window_rates.get((s.window, market))
+        if rate is None:
+            claimed[market] += basis * s.C
+        else:
+            owed[market] += Fraction(basis * s.C * rate.paid, rate.claims * unit)
+    for (_, market, window), record in tables.window_records.items():
+        rate = tables.window_rates.get((window, market))
+        if rate is None:
+            claimed[market] += (record.left - record.joined) * unit
+            owed[market] += record.joined
+        else:
+            joined = record.joined * (rate.claims - rate.paid)
+            owed[market] += Fraction(record.left * rate.paid + joined, rate.claims)
+    waiting = 0
+    for market, m in tables.market_claims.items():
+        waiting += m.claims
+        _require(
+            claimed[market] <= m.side * unit,
+            name,
+            f"market {market}: {claimed[market] // unit} claimed of {m.side}",
+        )
+        _require(owed[market] <= m.pot, name, f"market {market}: {owed[market]} owed of {m.pot}")
+        _require(
+            m.side + m.recorded <= m.claims * world.engine.scale,
+            name,
+            f"market {market}: {m} is more than its claims",
+        )
+    present = after.window.claims if after.window.closes_at else 0
+    _require(waiting == present, name, f"{waiting} wait, the window says {present}")
+
+
 # ---------------------------------------------------------------------- liquidation
 
 
@@ -528,6 +589,7 @@ ALWAYS: Sequence[Invariant] = (
     draw_limits,
     compartment_isolation,
     backstop_caps,
+    fair_window,
     no_free_liquidation,
 )
 
@@ -550,6 +612,22 @@ class _WatchedGate:
     def receive_income(self, market: int, assets: int) -> None:
         """`FundGate.receive_income`."""
         self.gate.receive_income(market, assets)
+
+    def compartment(self, market: int) -> int:
+        """`FundGate.compartment`."""
+        return self.gate.compartment(market)
+
+    def capacity(self) -> int:
+        """`FundGate.capacity`."""
+        return self.gate.capacity()
+
+    def room(self, market: int) -> int:
+        """`FundGate.room`."""
+        return self.gate.room(market)
+
+    def report_shortfall(self, market: int) -> None:
+        """`FundGate.report_shortfall`."""
+        self.gate.report_shortfall(market)
 
     def lagged_ratio(self) -> int:
         """`FundGate.lagged_ratio`."""

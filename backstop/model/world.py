@@ -58,6 +58,25 @@ class FundGate:
         world.fund.receive_income(self.claimant, market, assets, world.now)
         world.token.transfer(world.addresses.engine, world.addresses.fund, assets)
 
+    def compartment(self, market: int) -> int:
+        """`InsuranceFund.compartment`."""
+        return self.world.fund.market(self.claimant, market).balance
+
+    def capacity(self) -> int:
+        """What the shared layers hold, at most the room of the claimant's window."""
+        fund, now = self.world.fund, self.world.now
+        room = fund.draw_room(self.claimant, 0, now)[1]
+        return min(room, fund.capital(now) - fund.compartments)
+
+    def room(self, market: int) -> int:
+        """Room of the market's window."""
+        return self.world.fund.draw_room(self.claimant, market, self.world.now)[2]
+
+    def report_shortfall(self, market: int) -> None:
+        """`InsuranceFund.reportShortfall` for the engine."""
+        assert self.world.engine.open_deficit(market)
+        self.world.fund.staking.hold_maturity(self.world.now)
+
     def lagged_ratio(self) -> int:
         """`InsuranceFund.laggedRatio`."""
         return self.world.fund.solvency.lagged_now(self.world.now)
@@ -240,6 +259,21 @@ class World:
                 raise
             return shares
 
+    # ------------------------------------------------------------------ fair windows
+
+    def close_fair_window(self) -> None:
+        """`MarginEngine.closeFairWindow`."""
+        with self._funded():
+            self.engine.close_fair_window()
+
+    def collect_window(self, account: bytes, market: int, window: int) -> int:
+        """`MarginEngine.collectWindow`; returns the amount, WAD."""
+        return self.engine.collect_window(account, market, window)
+
+    def repay_ended(self, market: int, tag: int) -> int:
+        """`MarginEngine.repayEnded`; returns the amount, WAD."""
+        return self.engine.repay_ended(market, tag)
+
     # ------------------------------------------------------------------ liquidation
 
     def flag(self, account: bytes) -> None:
@@ -347,6 +381,8 @@ class World:
         except ModelError:
             _restore(self.fund, before)
             raise
+        finally:
+            self.engine.end_transaction()
 
     def _seen(self, signed: Signed) -> Signed:
         """The order with the position that the settlement would find."""

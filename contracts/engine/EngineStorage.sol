@@ -60,11 +60,25 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
         IPriceOracle.Validity validity;
     }
 
-    /// @dev One slot. Income waiting to be handed over, and the guardian's switch.
+    /// @dev One slot. Income waiting to be handed over, the guardian's switch, and the length of the market's fair windows
+    /// in minutes (0: none).
     struct Income {
         uint120 fund;
         uint120 treasury;
         bool riskPaused;
+        uint8 fairWindow;
+    }
+
+    /// @dev K at the end of a side's epoch; `claims`: deferred claims of the side were open, and are.
+    struct EndedSide {
+        int160 K;
+        bool claims;
+    }
+
+    /// @dev What an account did on a side with open claims: `left` is the claim it took along, `joined` what it paid in.
+    struct WindowRecord {
+        uint128 left;
+        uint128 joined;
     }
 
     struct Market {
@@ -100,9 +114,18 @@ abstract contract EngineStorage is IMarginEngineTypes, Guarded, AccessManaged {
     mapping(bytes32 account => Account) internal _accounts;
     mapping(bytes32 account => mapping(uint256 market => SideIndex.Position)) internal _positions;
     mapping(bytes32 account => ProfitLock) internal _profitLocks;
-    /// @dev K at the end of a side's epoch, by the tag its positions carry.
-    mapping(uint256 market => mapping(uint256 tag => int256 K)) internal _endedK;
+    /// @dev By the tag that the positions of the side carry.
+    mapping(uint256 market => mapping(uint256 tag => EndedSide)) internal _ended;
     mapping(uint256 market => CoverBase) internal _coverBases;
+
+    FairWindow internal _fairWindow;
+    mapping(uint256 market => MarketClaims) internal _marketClaims;
+    mapping(uint256 market => mapping(uint256 tag => SideClaims)) internal _sideClaims;
+    mapping(uint256 window => mapping(uint256 market => WindowRate)) internal _windowRates;
+    mapping(bytes32 account => mapping(uint256 market => mapping(uint256 window => WindowRecord))) internal
+        _windowRecords;
+    /// @dev The account that is being closed out: the claims it leaves behind are its markets'.
+    bytes32 internal transient _closedOut;
 
     constructor(Wiring memory w) Guarded(w.lock) AccessManaged(w.authority) {
         if (address(w.token).code.length == 0) revert UnsupportedAsset(address(w.token), "no code");

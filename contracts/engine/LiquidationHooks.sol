@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {AccountStates} from "./AccountStates.sol";
-import {Trades} from "./Trades.sol";
+import {Deferral} from "./Deferral.sol";
 import {IInsuranceFund} from "../../interfaces/IInsuranceFund.sol";
 import {FixedPoint} from "../libraries/FixedPoint.sol";
 import {SideIndex} from "../libraries/SideIndex.sol";
@@ -11,7 +11,7 @@ import {SideIndex} from "../libraries/SideIndex.sol";
 /// @title What the liquidator may do to accounts
 /// @notice The liquidator decides who, how much and at which price; the engine keeps the books and never lets any of
 /// these steps create quote. All of them run at the stored marks, which `touch` refreshed earlier in the transaction.
-abstract contract LiquidationHooks is Trades, AccountStates {
+abstract contract LiquidationHooks is Deferral, AccountStates {
     using FixedPoint for uint256;
     using SafeCast for uint256;
     using SafeCast for int256;
@@ -148,6 +148,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
         if (charged == 0 || !SideIndex.roomForCharge(side.K, charged, side.B)) return 0;
         side.K = SideIndex.payUp(side.K, charged, side.B);
         side.changed = true;
+        _claimForSide(c, side, short, charged);
         emit SideCharged(c.id, !short, charged);
     }
 
@@ -169,6 +170,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
             uint256 rest = deficits[i] - paid[i][0];
             claims[i] = IInsuranceFund.Claim({market: markets[i], assets: (rest + SCALE - 1) / SCALE});
         }
+        uint256 waiting = _holdBack(account, claims);
         try FUND.cover(account, claims, rewardAssets) returns (
             uint256 id, IInsuranceFund.Legs[] memory legs, uint256 rewardPaid
         ) {
@@ -188,6 +190,7 @@ abstract contract LiquidationHooks is Trades, AccountStates {
                 }
             }
         }
+        if (waiting != 0) _deferAll(account, markets, deficits, paid, waiting);
     }
 
     /// @dev Adds the fund's legs of one market to what was paid. The claim was rounded up to a whole unit, so that no

@@ -23,6 +23,7 @@ abstract contract MarketCaches is EngineStorage {
         uint256 epoch;
         uint256 B;
         bool changed;
+        bool claims; // deferred claims of this side are open
     }
 
     /// @dev `sides[0]` is long, `sides[1]` short. `indexPrice` is 0 unless the oracle was asked and had a usable price.
@@ -30,6 +31,7 @@ abstract contract MarketCaches is EngineStorage {
         uint256 id;
         bytes32 slot;
         SideCache[2] sides;
+        bool claims; // of a side at least
         uint256 accruedAt;
         uint256 markPrice;
         uint256 markTime;
@@ -85,8 +87,9 @@ abstract contract MarketCaches is EngineStorage {
         c.indexPrice = 0;
         c.markChanged = c.markMoved = false;
         if (m.mark.averagePremium != 0) which = BOTH;
-        if (which != SHORT) _loadSide(c.sides[LONG], m.long, m.totals.basisLong);
-        if (which != LONG) _loadSide(c.sides[SHORT], m.short, m.totals.basisShort);
+        c.claims = false;
+        if (which != SHORT) _loadSide(c, c.sides[LONG], m.long, m.totals.basisLong);
+        if (which != LONG) _loadSide(c, c.sides[SHORT], m.short, m.totals.basisShort);
         c.accruedAt = m.totals.accruedAt;
         c.markPrice = m.mark.price;
         c.markTime = m.mark.time;
@@ -112,10 +115,19 @@ abstract contract MarketCaches is EngineStorage {
         }
     }
 
-    function _loadSide(SideCache memory side, SideIndex.Side storage stored, uint256 B) private view {
+    function _loadSide(MarketCache memory c, SideCache memory side, SideIndex.Side storage stored, uint256 B)
+        private
+        view
+    {
         side.A = stored.A;
         side.K = stored.K;
-        side.epoch = stored.epoch;
+        uint256 epoch = stored.epoch;
+        side.claims = false;
+        if (epoch > SideIndex.EPOCH_MASK) {
+            epoch &= SideIndex.EPOCH_MASK;
+            side.claims = c.claims = true;
+        }
+        side.epoch = epoch;
         side.B = B;
         side.changed = false;
     }
@@ -208,7 +220,7 @@ abstract contract MarketCaches is EngineStorage {
     function _storeSide(SideIndex.Side storage stored, SideCache memory side) private {
         stored.A = uint72(side.A);
         stored.K = side.K.toInt160();
-        stored.epoch = uint24(side.epoch);
+        stored.epoch = uint24(side.claims ? side.epoch | (SideIndex.EPOCH_MASK + 1) : side.epoch);
     }
 
     /// @dev When one side is empty the other can only hold a few wei, by which the rounding of earlier tear-ups made the
@@ -234,7 +246,10 @@ abstract contract MarketCaches is EngineStorage {
     /// @dev Ends a side's epoch: all of its positions are closed, their quote is fixed at the K of now.
     function _endEpoch(MarketCache memory c, bool short) internal {
         SideCache memory side = c.sides[short ? SHORT : LONG];
-        _endedK[c.id][_tag(side.epoch, short)] = side.K;
+        uint256 tag = _tag(side.epoch, short);
+        _ended[c.id][tag] = EndedSide(side.K.toInt160(), side.claims);
+        if (side.claims) _sideClaims[c.id][tag].basis = side.B.toUint112();
+        side.claims = false;
         emit SideEnded(c.id, !short, side.epoch);
         side.epoch += 1;
         side.A = SideIndex.ONE;

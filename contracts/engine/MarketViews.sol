@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {MarketCaches} from "./MarketCaches.sol";
+import {SideIndex} from "../libraries/SideIndex.sol";
 import {IShortfallClaimant} from "../../interfaces/IShortfallClaimant.sol";
 
 /// @title Views of markets
@@ -35,7 +36,7 @@ abstract contract MarketViews is MarketCaches, IShortfallClaimant {
         basis = [uint256(m.totals.basisLong), m.totals.basisShort];
         A = [uint256(m.long.A), m.short.A];
         K = [int256(m.long.K), m.short.K];
-        epoch = [uint256(m.long.epoch), m.short.epoch];
+        epoch = [m.long.epoch & SideIndex.EPOCH_MASK, m.short.epoch & SideIndex.EPOCH_MASK];
     }
 
     function marketParameters(uint256 market)
@@ -59,6 +60,10 @@ abstract contract MarketViews is MarketCaches, IShortfallClaimant {
 
     /// @inheritdoc IShortfallClaimant
     function openDeficit(uint256 market) external view returns (uint256 assets) {
-        return (_markets[market].recordedDeficit + SCALE - 1) / SCALE;
+        MarketClaims storage m = _marketClaims[market];
+        uint256 recorded = _markets[market].recordedDeficit;
+        // what is recorded because a claim waits is in the claim already
+        recorded = recorded > m.recorded ? recorded - m.recorded : 0;
+        return (recorded + SCALE - 1) / SCALE + m.claims;
     }
 }

@@ -21,7 +21,7 @@ abstract contract Positions is MarketCaches {
         SideCache memory side = c.sides[short ? SHORT : LONG];
         if (p.tag >> 1 != side.epoch) {
             // the side ended an epoch: the position is closed at the K of then
-            return (0, SideIndex.quoteOf(p.basis, p.quoteAtZero, _endedK[c.id][p.tag]));
+            return (0, SideIndex.quoteOf(p.basis, p.quoteAtZero, _ended[c.id][p.tag].K));
         }
         size = int256(SideIndex.sizeOf(p.basis, side.A, short));
         if (short) size = -size;
@@ -32,12 +32,15 @@ abstract contract Positions is MarketCaches {
     function _setPosition(MarketCache memory c, Account memory a, bytes32 account, int256 size, int256 quote) private {
         SideIndex.Position storage stored = _positions[account][c.id];
         uint256 oldBasis = stored.basis;
+        uint256 oldTag;
         if (oldBasis != 0) {
-            uint256 tag = stored.tag;
-            SideCache memory old = c.sides[tag & 1];
-            if (tag >> 1 == old.epoch) old.B -= oldBasis;
+            oldTag = stored.tag;
+            SideCache memory old = c.sides[oldTag & 1];
+            if (oldTag >> 1 == old.epoch) old.B -= oldBasis;
+            else if (_ended[c.id][oldTag].claims) _leaveEnded(account, c.id, oldTag, oldBasis);
         }
         if (size == 0) {
+            if (c.claims) _moveClaims(c, a, account, oldBasis, oldTag, 0, 0);
             delete _positions[account][c.id];
             a.markets &= ~_bit(c.id);
             return;
@@ -47,12 +50,63 @@ abstract contract Positions is MarketCaches {
         if (side.B == 0) (side.A, side.K, side.changed) = (SideIndex.ONE, 0, true);
         uint256 basis = SideIndex.basisOf(FixedPoint.abs(size), side.A, short);
         side.B += basis;
+        if (c.claims) _moveClaims(c, a, account, oldBasis, oldTag, basis, _tag(side.epoch, short));
         _positions[account][c.id] = SideIndex.Position({
             basis: basis.toUint112(),
             quoteAtZero: SideIndex.quoteAtZeroOf(basis, quote, side.K).toInt120(),
             tag: uint24(_tag(side.epoch, short))
         });
         if (oldBasis == 0) _enterMarket(a, account, c.id);
+    }
+
+    /// @dev A position of a market with open claims changes from `(before, oldTag)` to `(afterwards, tag)`. On the same
+    /// side only the difference leaves or joins.
+    function _moveClaims(
+        MarketCache memory c,
+        Account memory a,
+        bytes32 account,
+        uint256 before,
+        uint256 oldTag,
+        uint256 afterwards,
+        uint256 tag
+    ) private {
+        if (afterwards != 0 && tag == oldTag) {
+            if (before > afterwards) before -= afterwards;
+            else (before, afterwards) = (0, afterwards - before);
+            if (before != 0) afterwards = 0;
+        }
+        SideCache memory side = c.sides[oldTag & 1];
+        if (before != 0 && side.claims && side.epoch == oldTag >> 1) _leaveClaims(account, c.id, oldTag, before);
+        if (afterwards != 0 && c.sides[tag & 1].claims) _joinClaims(a, account, c.id, tag, afterwards);
+    }
+
+    /// @dev The same for a position of a side that has ended, which leaves as a whole.
+    function _leaveEnded(bytes32 account, uint256 market, uint256 tag, uint256 basis) private {
+        _sideClaims[market][tag].basis -= basis.toUint112();
+        _leaveClaims(account, market, tag, basis);
+    }
+
+    /// @dev Basis that leaves a side with open claims takes its part of them along, as a record:
+    ///
+    ///     left += floor(basis * C / (ONE * WAD))
+    ///
+    /// An account that is closed out leaves its part to the market, which bears its deficit.
+    function _leaveClaims(bytes32 account, uint256 market, uint256 tag, uint256 basis) private {
+        SideClaims storage s = _sideClaims[market][tag];
+        uint256 claim = basis.mulDivDown(s.C, SideIndex.K_UNIT);
+        if (account == _closedOut) account = bytes32(0);
+        if (claim != 0) _windowRecords[account][market][s.window].left += claim.toUint128();
+    }
+
+    /// @dev Basis that joins will share in what the side gets back, so it pays in what others paid before:
+    ///
+    ///     joined += ceil(basis * C / (ONE * WAD))
+    function _joinClaims(Account memory a, bytes32 account, uint256 market, uint256 tag, uint256 basis) private {
+        SideClaims storage s = _sideClaims[market][tag];
+        uint128 paid = basis.mulDivUp(s.C, SideIndex.K_UNIT).toUint128();
+        a.collateral = (int256(a.collateral) - int256(uint256(paid))).toInt120();
+        _windowRecords[account][market][s.window].joined += paid;
+        _marketClaims[market].pot += paid;
     }
 
     /// @dev Adds `(baseChange, quoteChange)` to a position that is `(size, quote)` now. The part that is closed realises

@@ -31,11 +31,15 @@ library SideIndex {
     /// @notice Bound of |K|; a charge that would pass it is refused by `roomForCharge` and recorded instead.
     uint256 internal constant K_MAX = uint256(uint160(type(int160).max));
 
+    /// @notice An epoch has 23 bits, because a position's tag holds it twice; the side's own word has one left over, which
+    /// says that deferred claims are open (`FairWindows`).
+    uint256 internal constant EPOCH_MASK = 0x7fffff;
+
     /// @dev One storage slot.
     struct Side {
         uint72 A;
         int160 K;
-        uint24 epoch;
+        uint24 epoch; // and `EPOCH_MASK + 1` while deferred claims of the side are open
     }
 
     /// @dev One storage slot.

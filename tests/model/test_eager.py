@@ -111,15 +111,16 @@ class Play:
             self.market.fund(rate, self.mark)
             self.bound.funding(self.mark, abs(rate), len(ACCOUNTS))
 
-    def deleverage(self) -> None:
-        account = self.rng.choice(ACCOUNTS)
+    def deleverage(self, account: bytes | None = None) -> None:
+        whole = account is not None
+        account = account or self.rng.choice(ACCOUNTS)
         size = self.engine.position_size(account, 0)
         if size == 0:
             return
         short = size < 0
         side = self.engine.tables.markets[0].sides[0 if short else 1]
         base = abs(size)
-        if self.rng.random() < 0.4:
+        if not whole and self.rng.random() < 0.4:
             base = self.rng.randrange(1, base + 1)
         taken = min(base, side_index.size_of(side.basis, side.A, False))
         self.engine.deleverage(account, 0, base, 0)

@@ -10,7 +10,14 @@ import pytest
 
 from backstop.harness.duel import Duel
 from backstop.harness.world import CAPS, UNIT, feed_answer
-from backstop.model import invariants as inv
+from backstop.model import invariants as inv, side_index
+from backstop.model.engine_state import (
+    FairWindow,
+    MarketClaims,
+    SideClaims,
+    WindowRate,
+    WindowRecord,
+)
 from backstop.model.errors import ModelError
 from backstop.model.fixed_point import WAD
 from backstop.model.fund import Legs, Receipt as FundReceipt
@@ -321,3 +328,37 @@ def test_looking_ahead_changes_nothing(duel: Duel) -> None:
     seen = inv.look_ahead(world, lambda: world.close_out(victim, keeper, False, caller=b""))
     assert isinstance(seen, Receipt) and seen.deficit > 0
     assert inv.take(world) == before
+
+
+def test_fair_window_sees_claims_that_nobody_waits_for(duel: Duel) -> None:
+    tables = duel.world.engine.tables
+
+    def claim() -> None:
+        tables.market_claims[0] = MarketClaims(claims=1)
+
+    refuses(duel.world, inv.fair_window, "FAIR_WINDOW", claim)
+
+
+def test_fair_window_sees_a_pot_that_lacks_what_is_owed(duel: Duel) -> None:
+    tables = duel.world.engine.tables
+    tables.window_rates[1, 0] = WindowRate(paid=1, claims=2)
+    tables.market_claims[0] = MarketClaims(pot=7)
+    key = (duel.accounts[0], 0, 1)
+    tables.window_records[key] = WindowRecord(left=10, joined=4)
+
+    def claim_more() -> None:
+        tables.window_records[key] = WindowRecord(left=11, joined=4)
+
+    refuses(duel.world, inv.fair_window, "FAIR_WINDOW", claim_more)
+
+
+def test_fair_window_sees_a_side_that_claims_more_than_it_was_charged(duel: Duel) -> None:
+    tables = duel.world.engine.tables
+    tables.fair_window[0] = FairWindow(1, duel.world.now + 60, 1, 5)
+    tables.market_claims[0] = MarketClaims(claims=5, side=5)
+    tables.side_claims[0, 0] = SideClaims(C=5 * side_index.ONE, window=1)
+
+    def claim_more() -> None:
+        tables.side_claims[0, 0] = SideClaims(C=5 * side_index.ONE + 10**4, window=1)
+
+    refuses(duel.world, inv.fair_window, "FAIR_WINDOW", claim_more)

@@ -66,6 +66,8 @@ def test_the_local_parameters_satisfy_the_envelope_with_room():
 M0 = ("markets", 0)
 
 MISTAKES = [
+    (("fund", "fair_window"), "90s", "whole number of minutes"),
+    (("fund", "fair_window"), "5h", "from 0s to 15300s"),
     # field, value, what the message says is allowed
     (("name",), "no spaces please", "letters"),
     (("token", "mock", "decimals"), "5", "from 6 to 18"),
@@ -305,3 +307,9 @@ def test_mistakes_about_reinsurance_are_named(field, value, allowed):
         Parameters.parse(changed(("fund", "reinsurance"), section))
     assert caught.value.path == f"fund.reinsurance.{field}"
     assert re.search(allowed, caught.value.allowed), caught.value.allowed
+
+
+def test_claims_wait_only_if_the_parameters_say_so():
+    assert Parameters.load(LOCAL).fund.fair_window == 0
+    text = changed(("fund", "fair_window"), "15m")
+    assert Parameters.parse(text, "some.yaml").fund.fair_window == 15
