@@ -15,7 +15,7 @@ abstract contract Reinsurance is Staking {
     uint256 internal constant REINSURER_GAS = 500_000;
     /// @notice Gas that must be left before it is asked: its share, and enough to finish the cover whatever it does. Who
     /// brings less is told so (`NotEnoughGas`), so that nobody chooses by stinginess whether the reinsurer pays.
-    uint256 internal constant GAS_BEFORE_REINSURER = REINSURER_GAS + 400_000;
+    uint256 internal constant GAS_BEFORE_REINSURER = REINSURER_GAS + 500_000;
 
     /// @param budget what may be spent on premiums; no capital: no deficit is paid from it
     /// @param cap income fills the budget up to here

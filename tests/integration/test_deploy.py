@@ -41,7 +41,10 @@ TIGHTENING = {
 # Every function that changes something and is meant for everybody, or for another contract, which
 # the function itself checks. What is in neither this list nor PERMISSIONS fails the sweep.
 OPEN = {
-    "engine": {"deposit", "withdraw", "poke", "sweepFees", "followFund"},
+    "engine": {
+        *("deposit", "withdraw", "poke", "sweepFees", "followFund"),
+        *("closeFairWindow", "collectWindow", "repayEnded"),
+    },
     "settlement": {"fill", "matchOrders", "cancel", "cancelAll"},
     "liquidator": {
         *("flag", "unflag", "takeOver", "liquidateWithOrders", "deleverage", "closeOut"),

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from backstop.chain.config import MarketConfig, Parameters
-from backstop.chain.units import PPB, PPM
+from backstop.chain.units import PPB, PPM, parse_fraction
 from backstop.report.risk.outputs import code_hash, data_hash
 from backstop.risk.errors import BadInput
 from backstop.risk.parameters import MarketData, MarketParameters, Policy, recommend
@@ -132,11 +132,17 @@ def _merge(target: dict[str, Any], fields: Mapping[str, Any]) -> None:
 
 
 def _keep_in_range(market: dict[str, Any], one: Advice) -> None:
-    """The slope within what a contract holds; partial liquidations of at most 5 % of the cap."""
+    """The slope within what a contract holds, partial liquidations of at most 5 % of the cap, the
+    inventory's cushion at least the initial margin.
+    """
     if one.found.oi_slope > LARGEST_SLOPE:
         market["margin"]["open_interest_slope"] = f"{100 * LARGEST_SLOPE:g}%"
     step = int(min(float(market["liquidation"]["max_step"]), max(one.found.oi_cap * 0.05, 1.0)))
     market["liquidation"]["max_step"] = str(step)
+    if (inventory := market.get("backstop")) is not None:
+        initial = market["margin"]["initial"]
+        if parse_fraction(inventory["margin"], 6) < parse_fraction(initial, 6):
+            inventory["margin"] = initial
 
 
 def _header(path: Path, advice: Sequence[Advice]) -> str:

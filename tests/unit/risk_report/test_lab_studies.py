@@ -133,7 +133,7 @@ def test_study_rows_are_those_of_a_study():
 
 
 def test_crises_are_the_paths_with_something_unpaid(platform, prices):
-    found = study_adl(platform, prices, paths=200, most=5, seed=3, backend="serial")
+    found = study_adl(platform, prices, paths=600, most=5, seed=3, backend="serial")
     assert len(found.crises) == min(found.found, 5) and found.found > 0
     needs = [c.needed for c in found.crises]
     assert needs == sorted(needs, reverse=True)
