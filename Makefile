@@ -41,8 +41,8 @@ fuzz: compile ## twin against contracts, seed after seed: make fuzz MINUTES=60 A
 fuzz-machines: compile ## long Hypothesis campaigns (PROFILE=nightly)
 	HYPOTHESIS_PROFILE=$(PROFILE) ape test -n $(WORKERS) --dist loadfile -m fuzz $(ARGS)
 
-incidents: compile ## replay the recorded incidents
-	ape test tests/incidents $(ARGS)
+incidents: compile ## replay 32 incidents of other protocols: make incidents ARGS="--json incidents.json"
+	@ape test tests/incidents -q $(ARGS)
 
 lint: setup ## ruff, mypy and the Solidity format
 	ruff check $(PY_DIRS)
