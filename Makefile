@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
+.PHONY: mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuzz-machines: compile ## long Hypothesis campaigns (PROFILE=nightly)
 
 incidents: compile ## replay 32 incidents of other protocols: make incidents ARGS="--json incidents.json"
 	@ape test tests/incidents -q $(ARGS)
+
+mutants: setup ## wrong libraries must be noticed: make mutants ARGS="--limit 40"
+	@python -m backstop.harness.mutation $(ARGS)
 
 lint: setup ## ruff, mypy and the Solidity format
 	ruff check $(PY_DIRS)
