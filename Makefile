@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean
+.PHONY: mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ demo: compile ## run the demonstration: make demo ARGS="--scenario crash-2025-10
 
 bench-gas: compile ## gas of every operation
 	@ape run bench_gas $(ARGS)
+
+bench-harness: compile ## actions/s of the bulk fuzz beside ape, web3.py and raw transactions
+	@python benchmarks/harness/run.py $(ARGS)
 
 bench-store: compile ## events a second of the event store
 	@python benchmarks/store/bench_store.py $(ARGS)
