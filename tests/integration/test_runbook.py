@@ -155,8 +155,5 @@ def test_wrong_calls_are_refused_in_a_sentence(deployed: Callable[[str], Any]) -
         "everything is as the file says"
         in deployed(f"ape run apply_market p.yaml BTC {who}").output
     )
-    assert "--market goes with" in failed(
-        deployed(f"ape run add_capital reserve 1 --market 0 {who}"), 2
-    )
-    text = failed(deployed("ape run add_capital reserve 5 --account TEST::1"))
+    text = failed(deployed("ape run give 5 --to reserve --account TEST::1"))
     assert "5.00 are missing" in text
