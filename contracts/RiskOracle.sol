@@ -17,6 +17,8 @@ contract RiskOracle is IRiskOracle, AccessManaged {
     uint256 public constant QUARTER = 365 days / 4;
     uint256 private constant QUARTERS = 5;
     uint256 private constant BPS = 10_000;
+    /// @dev What must be left before the exposure is asked for: 64 markets with two feeds each, and as much again.
+    uint256 private constant FALLBACK_GAS = 6_000_000;
     uint256 private constant PPM = 1_000_000;
 
     /// @dev `movedAt` is the time up to which the allowance of moves has been used.
@@ -213,8 +215,12 @@ contract RiskOracle is IRiskOracle, AccessManaged {
         if (m.quarter != quarter || m.value < value) (m.value, m.quarter) = (_toUint128(value), quarter);
     }
 
-    /// @dev ceil(exposure * fallbackPpm / 1e6); 0 if the source does not answer
+    /// @dev ceil(exposure * fallbackPpm / 1e6); 0 if the source does not answer. It gets enough gas for 64 markets, or whoever
+    /// calls could make it fail by stinginess and keep the target from rising.
     function _fallback() private view returns (uint256) {
+        if (exposureSource == address(0)) return 0;
+        uint256 available = gasleft();
+        if (available < FALLBACK_GAS) revert NotEnoughGas(available, FALLBACK_GAS);
         (bool success, bytes memory data) = exposureSource.staticcall(abi.encodeCall(IExposureSource.exposure, ()));
         if (!success || data.length < 32) return 0;
         uint256 most = type(uint128).max;

@@ -52,6 +52,7 @@ interface IRiskOracle {
     error TargetTooSmall(uint256 target, uint256 minimum);
     error AboveMaximum(uint256 value, uint256 maximum);
     error InvalidRules(string field);
+    error NotEnoughGas(uint256 available, uint256 required);
 
     /// @notice Posts a report in place of the caller's last one, and moves the target.
     function post(uint256 target_, bytes32 dataHash, bytes32 codeHash, Contribution[] calldata contributions) external;

@@ -366,7 +366,7 @@ class InsuranceFund:
         ratio = self.ratio(now, target)
         s.lagged = s.lagged_now(now) if s.noted_at else ratio
         s.spot, s.noted_at = ratio, now
-        if ratio <= SURPLUS_RATIO:
+        if not target or self._owned <= -(-target * SURPLUS_RATIO // WAD):
             s.surplus_since = 0
         elif not s.surplus_since or s.surplus_events != self.events:
             s.surplus_since, s.surplus_events = now, self.events
@@ -388,7 +388,12 @@ class InsuranceFund:
         if now < since + SURPLUS_TIME or now < s.released_at + RELEASE_TIME or target == 0:
             return 0, since
         needed = -(-target * SURPLUS_RATIO // WAD)
-        return max(0, self.capital(now) - needed) // RELEASE_PART, since
+        return max(0, self._owned - needed) // RELEASE_PART, since
+
+    @property
+    def _owned(self) -> int:
+        """What is there to stay: stake and second slice can leave and never make a surplus."""
+        return self.reserve + self.compartments
 
     # ------------------------------------------------------------------ income
 

@@ -19,9 +19,14 @@ abstract contract Guarding is EngineStorage {
         if (bandPpm > p.bandPpm || bandPpm < 5000) revert NotTighter(market, "bandPpm");
         if (profitLock < p.profitLock || profitLock > 7 days) revert NotTighter(market, "profitLock");
         (p.initialMarginPpm, p.bandPpm, p.profitLock) = (initialMarginPpm, bandPpm, profitLock);
+        // what is tight now must not follow the fund back to where it was; what the guardian did not touch is its base again
+        CoverBase memory base = _coverBases[market];
+        if (base.capPpm != 0) {
+            p.fundSharePpm = base.fundSharePpm;
+            _markets[market].liquidation.surchargePpm = base.surchargePpm;
+            delete _coverBases[market];
+        }
         _markets[market].parameters = p;
-        // what is tight now must not follow the fund back to where it was
-        delete _coverBases[market];
         emit MarketParametersSet(market, p, _markets[market].liquidation);
     }
 

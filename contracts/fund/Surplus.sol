@@ -15,7 +15,8 @@ import {Compartments} from "./Compartments.sol";
 ///
 ///     lagged' = lagged + (spot - lagged) * min(elapsed, LAG) / LAG            rounded towards lagged
 ///
-/// Surplus is what is above SURPLUS_RATIO targets, once that has been so for SURPLUS_TIME without a single cover event.
+/// Surplus is what reserve and compartments, which nobody can take back, hold above SURPLUS_RATIO targets, once that has
+/// been so for SURPLUS_TIME without a single cover event.
 /// At most a tenth of it leaves a week, only from the reserve and only above the reserve's own target, so that every
 /// layer is filled first; never while a shortfall is open.
 abstract contract Surplus is Compartments {
@@ -32,9 +33,14 @@ abstract contract Surplus is Compartments {
     /// @inheritdoc IInsuranceFund
     function setRiskOracle(address riskOracle_) external restricted whenFree {
         if (riskOracle_ != address(0) && riskOracle_.code.length == 0) revert InvalidLimits("riskOracle");
-        // without a target so far there is no ratio to lag behind
-        if (_riskOracle == address(0)) delete _solvency;
-        else _note();
+        // without a target so far there is no ratio to lag behind; an oracle that fails must not stay for that
+        if (_riskOracle == address(0)) {
+            delete _solvency;
+        } else {
+            try IRiskOracle(_riskOracle).target() returns (uint256) {
+                _note();
+            } catch {}
+        }
         _riskOracle = riskOracle_;
         emit RiskOracleSet(riskOracle_);
         _note();
@@ -74,28 +80,38 @@ abstract contract Surplus is Compartments {
         return Math.min(held > target ? held - target : 0, most);
     }
 
-    /// @dev surplus = floor((capital - 1.2 * target) / 10) if the clock has run and no release was made this week
+    /// @dev surplus = floor((owned - 1.2 * target) / 10) if the clock has run and no release was made this week
     function _surplus() private view returns (uint256 assets, uint256 since) {
         Solvency memory s = _solvency;
         if (s.surplusSince == 0 || s.surplusEvents != _totals.events) return (0, 0);
         since = s.surplusSince;
         if (block.timestamp < since + SURPLUS_TIME || block.timestamp < s.releasedAt + RELEASE_TIME) return (0, since);
         uint256 target = _target();
-        uint256 needed = Math.mulDiv(target, SURPLUS_RATIO, 1e18, Math.Rounding.Ceil);
-        uint256 capital = _totalCapital();
-        if (target == 0 || capital <= needed) return (0, since);
-        assets = (capital - needed) / RELEASE_PART;
+        uint256 needed = _neededUp(target);
+        uint256 owned = _owned();
+        if (target == 0 || owned <= needed) return (0, since);
+        assets = (owned - needed) / RELEASE_PART;
+    }
+
+    /// @dev What is there to stay. Stake and second slice count as capital, but can leave; they never make a surplus.
+    function _owned() private view returns (uint256) {
+        return uint256(_totals.reserve) + _totals.compartments;
+    }
+
+    function _neededUp(uint256 target) private pure returns (uint256) {
+        return Math.mulDiv(target, SURPLUS_RATIO, 1e18, Math.Rounding.Ceil);
     }
 
     function _note() private returns (uint256 lagged) {
         Solvency memory s = _solvency;
-        uint256 ratio = _ratio(_totalCapital(), _target());
+        uint256 target = _target();
+        uint256 ratio = _ratio(_totalCapital(), target);
         // the first look has nothing to lag behind
         lagged = s.notedAt == 0 ? ratio : _lagged(s);
         // forge-lint: disable-next-line(unsafe-typecast)
         (s.spot, s.lagged, s.notedAt) = (uint64(ratio), uint64(lagged), uint32(block.timestamp));
         bool running = s.surplusSince != 0 && s.surplusEvents == _totals.events;
-        if (ratio <= SURPLUS_RATIO) {
+        if (target == 0 || _owned() <= _neededUp(target)) {
             s.surplusSince = 0;
         } else if (!running) {
             (s.surplusSince, s.surplusEvents) = (uint32(block.timestamp), _totals.events);
