@@ -51,6 +51,7 @@ DEFAULT_GAS = 15_000_000
 """Gas limit of a transaction; estimating it would run every transaction twice."""
 
 _METHOD_NOT_FOUND = -32601
+_SLOW_NODE = "confirmation timeout"
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -366,12 +367,22 @@ class RpcClient:
             try:
                 receipt: Mapping[str, Any] = self.rpc("eth_sendTransactionSync", request)
             except RpcError as error:
+                if _SLOW_NODE in str(error):
+                    return self._wait_for(self._sent_last(request["from"]))
                 if error.code != _METHOD_NOT_FOUND:
                     raise
                 self._has_sync_send = False
             else:
                 return receipt
-        sent = self.rpc("eth_sendTransaction", request)
+        return self._wait_for(self.rpc("eth_sendTransaction", request))
+
+    def _sent_last(self, sender: str) -> str:
+        """Hash of a sender's newest transaction; a busy node gave up waiting for it, not on it."""
+        nonce = int(self.rpc("eth_getTransactionCount", sender, "pending"), 16) - 1
+        found = self.rpc("eth_getTransactionBySenderAndNonce", sender, hex(nonce))
+        return str(found["hash"])
+
+    def _wait_for(self, sent: str) -> Mapping[str, Any]:
         deadline = time.monotonic() + 60
         pause = 0.001
         while (found := self.rpc("eth_getTransactionReceipt", sent)) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 from eth_utils import keccak
@@ -385,3 +386,23 @@ def test_reverted_travels_between_processes():
 
     error = pickle.loads(pickle.dumps(Reverted("TooSmall", {"size": 1}, b"\1\2\3\4")))
     assert (error.name, error.arguments, error.data) == ("TooSmall", {"size": 1}, b"\1\2\3\4")
+
+
+def test_a_busy_node_that_stops_waiting_is_waited_for(rpc: RpcClient, accounts: Any) -> None:
+    """Anvil answers a synchronous send with an error if mining takes it too long."""
+    sender, real = accounts[3].address, rpc.rpc
+
+    def busy(method: str, *params: Any) -> Any:
+        if method == "eth_sendTransactionSync":
+            real("eth_sendTransaction", *params)
+            raise RpcError(-32603, "Transaction confirmation timeout")
+        return real(method, *params)
+
+    with rpc.isolated():
+        rpc.rpc = busy  # type: ignore[method-assign]
+        try:
+            receipt = rpc.send(accounts[4].address, sender=sender, value=7)
+        finally:
+            del rpc.rpc
+        assert receipt.sender == sender and receipt.gas_used == 21_000
+        assert rpc.rpc("eth_getTransactionReceipt", receipt.transaction)["status"] == "0x1"
