@@ -87,6 +87,7 @@ class Anvil:
             *("--hardfork", hardfork, "--timestamp", str(timestamp)),
             *("--gas-limit", str(gas_limit), "--gas-price", "0", "--block-base-fee-per-gas", "0"),
             "--auto-impersonate",
+            "--no-request-size-limit",  # a long simulated sequence with its views is more than 2 MB
         ]
         if history is not None:
             kept = str(history)
