@@ -377,10 +377,21 @@ class RpcClient:
         return self._wait_for(self.rpc("eth_sendTransaction", request))
 
     def _sent_last(self, sender: str) -> str:
-        """Hash of a sender's newest transaction; a busy node gave up waiting for it, not on it."""
+        """Hash of a sender's newest transaction; a busy node gave up waiting for it, not on it.
+
+        Found in the newest blocks, which also a node that prunes its history has.
+        """
         nonce = int(self.rpc("eth_getTransactionCount", sender, "pending"), 16) - 1
-        found = self.rpc("eth_getTransactionBySenderAndNonce", sender, hex(nonce))
-        return str(found["hash"])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            newest = self.block_number
+            for number in range(newest, max(-1, newest - 8), -1):
+                block = self.rpc("eth_getBlockByNumber", hex(number), True) or {}
+                for sent in block.get("transactions", ()):
+                    if sent["from"].lower() == sender.lower() and int(sent["nonce"], 16) == nonce:
+                        return str(sent["hash"])
+            time.sleep(0.05)
+        raise NodeError(f"transaction {nonce} of {sender} was not mined within 60 s")
 
     def _wait_for(self, sent: str) -> Mapping[str, Any]:
         deadline = time.monotonic() + 60

@@ -156,4 +156,4 @@ def test_wrong_calls_are_refused_in_a_sentence(deployed: Callable[[str], Any]) -
         in deployed(f"ape run apply_market p.yaml BTC {who}").output
     )
     text = failed(deployed("ape run give 5 --to reserve --account TEST::1"))
-    assert "5.00 are missing" in text
+    assert "5 mUSD are missing" in text

@@ -206,6 +206,7 @@ ROWS: dict[str, Row] = {
     "FixedPoint_max": (max, (signed, signed)),
     "SideIndex_ONE": (lambda: side.ONE, ()),
     "SideIndex_A_MIN": (lambda: side.A_MIN, ()),
+    "SideIndex_EPOCH_MASK": (lambda: 2**23 - 1, ()),  # 24 bits less the flag of open claims
     "SideIndex_K_UNIT": (lambda: side.K_UNIT, ()),
     "SideIndex_K_MAX": (lambda: side.K_MAX, ()),
     "SideIndex_sizeOf": (side.size_of, (amount, factor, flag)),

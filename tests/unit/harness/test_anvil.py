@@ -82,6 +82,9 @@ def test_node_that_dies_is_reported():
         assert wait_until_dead(node.pid) or not node.running
         with pytest.raises(NodeError):
             node.client.rpc("eth_chainId")
+        deadline = time.monotonic() + 10
+        while node.running and time.monotonic() < deadline:
+            time.sleep(0.01)
         with pytest.raises(AnvilError, match="not running"):
             node.check()
 
