@@ -94,6 +94,13 @@ def rpc(networks: Any) -> Iterator[RpcClient]:
     client.close()
 
 
+@pytest.fixture(autouse=True)
+def settled(rpc: RpcClient) -> Iterator[None]:
+    """Ape goes back to the state before each test: not while the node is still at work."""
+    yield
+    rpc.settle()
+
+
 @stateless
 def deploy(project: Any, rpc: RpcClient, owner: Any) -> Callable[..., Contract]:
     """`deploy("MockToken", "USD Coin", "USDC", 6)`: one of our contracts, on the fast client."""

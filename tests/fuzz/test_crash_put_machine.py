@@ -74,7 +74,7 @@ class PutMachine(RuleBasedStateMachine):
         self.income(0, 10**5)
 
     def teardown(self) -> None:
-        self.client.rpc("evm_revert", self.snapshot)
+        self.client.revert(self.snapshot)
 
     @property
     def chain(self) -> Any:

@@ -74,7 +74,7 @@ class FundMachine(RuleBasedStateMachine):
             )
 
     def teardown(self) -> None:
-        self.world.client.rpc("evm_revert", self.snapshot)
+        self.world.client.revert(self.snapshot)
 
     def both(
         self,

@@ -56,7 +56,7 @@ class StakingMachine(RuleBasedStateMachine):
         self.request(0, 0, 500, 1)
 
     def teardown(self) -> None:
-        self.world.client.rpc("evm_revert", self.snapshot)
+        self.world.client.revert(self.snapshot)
 
     def both(
         self,

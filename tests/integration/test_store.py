@@ -97,7 +97,7 @@ def test_a_shorter_chain_is_followed_too(chain: System, tmp_path: Path) -> None:
         snapshot = chain.client.snapshot()
         act(chain, 4)
         sync(store, chain.client)
-        chain.client.rpc("evm_revert", snapshot)
+        chain.client.revert(snapshot)
         result = sync(store, chain.client)
         assert result.forgotten == 4
         assert result.tip is not None and result.tip.number == chain.client.block_number
@@ -128,7 +128,7 @@ def test_any_history_equals_its_replay(chain: System, tmp_path: Path, seed: int)
                 act(chain, dice.randint(1, 3))
                 if dice.random() < 0.5:
                     sync(store, client, size=dice.randint(1, 9))
-                client.rpc("evm_revert", snapshot)
+                client.revert(snapshot)
             elif what == "sync":
                 sync(store, client, size=dice.randint(1, 9))
             else:

@@ -93,7 +93,7 @@ def by_transactions(duel: RecordingDuel, client: RpcClient) -> list[Outcome]:
                 client.set_next_timestamp(now)
             outcomes.append(_transact(client, step, duel.expected[position], probes, now))
     finally:
-        client.rpc("evm_revert", snapshot)
+        client.revert(snapshot)
         client.rpc("anvil_setBlockTimestampInterval", 12)
     return outcomes
 
