@@ -73,10 +73,17 @@ class ProfitConfig:
 
 @dataclass(frozen=True)
 class WaysConfig:
-    """Which ways may be used. `orders` is a folder or None; `max_inventory` in tokens."""
+    """Which ways may be used. `orders` is a folder or None; `max_inventory` in tokens.
+
+    Attributes:
+        backstop: positions nobody takes may go into the fund's inventory.
+        auction: the keeper may buy inventory of the fund.
+    """
 
     take_over: bool
     orders: Path | None
+    backstop: bool
+    auction: bool
     deleverage: bool
     close_out: bool
     margin_reserve: float
@@ -85,11 +92,14 @@ class WaysConfig:
 
 @dataclass(frozen=True)
 class UpkeepConfig:
-    """When marks are poked: a gap as a fraction of the mark, seconds between two pokes."""
+    """When marks are poked: a gap as a fraction of the mark, seconds between two pokes; and whether
+    fair windows are closed.
+    """
 
     poke: bool
     gap: float
     every: int
+    close_windows: bool
 
 
 @dataclass(frozen=True)
@@ -219,12 +229,15 @@ def _ways(node: Node) -> WaysConfig:
     result = WaysConfig(
         take_over=_yes(node, "take_over"),
         orders=None if folder.lower() in ("no", "false") else Path(folder),
+        backstop=_yes(node, "backstop"),
+        auction=_yes(node, "auction"),
         deleverage=_yes(node, "deleverage"),
         close_out=_yes(node, "close_out"),
         margin_reserve=_share(node, "margin_reserve", high="100%"),
         max_inventory=float(_number(node, "max_inventory", what="tokens")),
     )
-    if not (result.take_over or result.orders or result.deleverage or result.close_out):
+    used = (result.take_over, result.orders, result.backstop, result.deleverage, result.close_out)
+    if not any(used):
         node.fail("close_out", "no, like all others", "at least one way")
     node.done()
     return result
@@ -235,6 +248,7 @@ def _upkeep(node: Node) -> UpkeepConfig:
         poke=_yes(node, "poke"),
         gap=_share(node, "gap", high="50%"),
         every=node.seconds("every", low=1, high=86_400),
+        close_windows=_yes(node, "close_windows"),
     )
     node.done()
     return result

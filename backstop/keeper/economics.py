@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from backstop.keeper.case import GAS
 from backstop.keeper.config import COIN, GWEI, KeeperConfig
-from backstop.keeper.ways import GAS
 
 
 def check(config: KeeperConfig, names: Sequence[str], markets: Sequence[Any], fee: int) -> None:
@@ -75,6 +75,7 @@ def _check_rewards(config: KeeperConfig, name: str, terms: Any, fee: int) -> Non
             GAS["flag"] + GAS["deleverage"],
         ),
         "close_out": (ways.close_out, terms.rewardPpm / 1e6, GAS["close-out"]),
+        "backstop": (ways.backstop, terms.rewardPpm / 1e6, GAS["flag"] + GAS["backstop"]),
     }
     for way, (used, fraction, units) in earned.items():
         cost = config.gas.tokens(units * fee) + config.profit.minimum

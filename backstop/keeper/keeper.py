@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from backstop.chain.deploy import System
@@ -15,32 +14,24 @@ from backstop.chain.record import DeploymentError, check_record
 from backstop.chain.signing import account_id
 from backstop.harness.abi import NoData, Reverted
 from backstop.harness.rpc import NodeError, RpcError
-from backstop.keeper import economics
+from backstop.keeper.case import Case, Offer
 from backstop.keeper.config import COIN, KeeperConfig
-from backstop.keeper.journal import Journal
+from backstop.keeper.desk import OFFERED
 from backstop.keeper.metrics import Metrics
 from backstop.keeper.orders import OrderFolder
+from backstop.keeper.patience import Patience
 from backstop.keeper.sender import CannotSend, Intent, Outcome, Sender
-from backstop.keeper.upkeep import Upkeep
+from backstop.keeper.start import check, find_birth, open_sender
+from backstop.keeper.upkeep import CLOSE, Job, Upkeep
 from backstop.keeper.wallet import Wallet
 from backstop.keeper.watch import Sight, Watch
-from backstop.keeper.ways import Case, Offer, choose
+from backstop.keeper.ways import choose
 
 Say = Callable[..., None]
 """`say(sentence, **fields)`: the sentence for people, the fields for programs."""
 
-_LONGEST_REST: Final = 4
-"""Blocks that an account rests after several transactions for it were refused on the chain."""
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two tries of a node that does not answer."""
-
-
-@dataclass
-class _Rest:
-    """An account whose transactions were refused on the chain: how often, and its rest's end."""
-
-    refused: int = 0
-    until: int = 0
 
 
 class Keeper:
@@ -78,52 +69,20 @@ class Keeper:
         self.account = account_id(wallet.address, config.account.sub)
         self.watch = Watch(system, self.account, config.look, self.metrics, self._progress, say)
         self.orders = OrderFolder(config.ways.orders, system.domain, say)
-        self.upkeep = Upkeep(config.upkeep)
+        self.upkeep = Upkeep(config.upkeep, self.words.market)
+        self.patience = Patience()
         self.stop = threading.Event()
-        self._rests: dict[bytes, _Rest] = {}
-        self._reasons: dict[bytes, str] = {}
-        self._since: dict[bytes, int] = {}
-        self._answered: set[bytes] = set()
         self._shown = 0.0
-        self._check()
-        self._birth = self._find_birth()
+        check(system, config, self.watch.lens.markets())
+        self._birth = find_birth(system)
         self.sender = self._open_sender()
 
     def close(self) -> None:
         """Let go of the journal."""
         self.sender.journal.close()
 
-    # --- starting
-
-    def _check(self) -> None:
-        names = [market.name for market in self.system.record.markets]
-        head = self.system.client.rpc("eth_getBlockByNumber", "latest", False)
-        fee = int(head.get("baseFeePerGas") or "0x0", 16) + self.config.gas.priority_fee
-        economics.check(self.config, names, self.watch.lens.markets(), fee)
-
-    def _find_birth(self) -> str:
-        """What tells this chain from another one with the same number: a block's hash."""
-        client, record = self.system.client, self.system.record
-        for number in (record.block, 0):
-            block = client.rpc("eth_getBlockByNumber", hex(number), False)
-            if block is not None:
-                return str(block["hash"])
-        return "0x00000000"
-
     def _open_sender(self) -> Sender:
-        name = "-".join(
-            (
-                str(self.system.record.chain_id),
-                self.wallet.address[2:10].lower(),
-                self._birth[2:10],
-            )
-        )
-        journal = Journal(self.config.account.state, name)
-        if journal.problem:
-            self.say(f"{journal.problem}: the keeper goes on with its journal in memory only")
-        return Sender(
-            self.system.client, self.wallet, journal, self.config.gas, self.say, self.clock
-        )
+        return open_sender(self.system, self.wallet, self.config, self._birth, self.say, self.clock)
 
     def _progress(self, what: str, done: int, all_: int) -> None:
         """Say how far a long reading is, every few seconds."""
@@ -183,7 +142,6 @@ class Keeper:
         if sight.update.reorganised or sight.update.reset:
             self._after_reorganisation(sight)
         self._look_after(sight.head.number)
-        self._note(sight)
         self._treat(sight)
         self._do_upkeep(sight)
         self._tell(sight)
@@ -191,7 +149,7 @@ class Keeper:
 
     def _after_reorganisation(self, sight: Sight) -> None:
         self.metrics.reorganisations.inc()
-        self._rests.clear()
+        self.patience.forget_rests()
         if sight.update.reset:
             self._after_reset()
             return
@@ -210,7 +168,7 @@ class Keeper:
         except DeploymentError as error:
             raise NodeError(str(error)) from None
         self.say("the chain is not the one of before: everything is read anew", event="reset")
-        birth = self._find_birth()
+        birth = find_birth(self.system)
         if birth == self._birth:
             self.sender.reorganised()
             return
@@ -220,21 +178,12 @@ class Keeper:
 
     # --- deciding
 
-    def _note(self, sight: Sight) -> None:
-        """Since when accounts are below maintenance margin."""
-        present = {bytes(report.account) for report in sight.liquidatable}
-        for account in present:
-            self._since.setdefault(account, sight.head.number)
-        for account in [a for a in self._since if a not in present]:
-            del self._since[account]
-            self._answered.discard(account)
-            self._rests.pop(account, None)
-            self._reasons.pop(account, None)
-
     def _treat(self, sight: Sight) -> None:
-        """Everybody below maintenance margin, the largest shortfall first."""
-        busy, orders, uneconomic = self.sender.busy, self.orders.read(), 0
-        waiting = [r for r in sight.liquidatable if self._is_due(bytes(r.account), sight, busy)]
+        """Everybody below maintenance margin, the largest shortfall first; then the inventory."""
+        orders, uneconomic, block = self.orders.read(), 0, sight.head.number
+        self.patience.see({bytes(r.account) for r in sight.liquidatable}, block)
+        busy = self.sender.busy
+        waiting = [r for r in sight.liquidatable if self._is_due(r, block, busy)]
         try:
             if waiting:
                 self.sender.check_fees()
@@ -242,14 +191,15 @@ class Keeper:
                 if self.stop.is_set():
                     return
                 uneconomic += not self._treat_one(self._case(report, sight, orders), sight)
+            self._treat_inventory(sight)
         except CannotSend as refusal:
             self.metrics.refused.labels(refusal.reason).inc()
             self.say(f"not sent: {refusal}", event="not sent", reason=refusal.reason)
         self.metrics.uneconomic.set(uneconomic)
 
-    def _is_due(self, account: bytes, sight: Sight, busy: set[bytes]) -> bool:
-        rest = self._rests.get(account)
-        return account not in busy and (rest is None or rest.until <= sight.head.number)
+    def _is_due(self, report: Any, block: int, busy: set[bytes]) -> bool:
+        account = bytes(report.account)
+        return account not in busy and not self.patience.rests(account, block)
 
     def _treat_one(self, case: Case, sight: Sight) -> bool:
         """False if no way pays."""
@@ -258,11 +208,21 @@ class Keeper:
             self._leave(case, self._too_dear(choice.unprofitable[0]))
             return False
         offers = choice.offers
-        if case.account in self._rests:
+        if self.patience.was_refused(case.account):
             # what was tried did not succeed: first of all its clock has to run
             offers = sorted(offers, key=lambda offer: offer.way != "flag")
         self._try(case, offers, sight)
         return True
+
+    def _treat_inventory(self, sight: Sight) -> None:
+        """What the fund holds: bought where that pays, torn up where it has to be."""
+        busy = self.sender.busy
+        for desk in sight.desks.values():
+            if not desk.size or not self._is_due(desk.report, sight.head.number, busy):
+                continue
+            case = self._case(desk.report, sight, ())
+            if offers := choose(case, 0.0, OFFERED).offers:
+                self._try(case, offers, sight)
 
     def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...]) -> Case:
         return Case(
@@ -276,6 +236,7 @@ class Keeper:
             system=self.system,
             orders=orders,
             keeper=self.account,
+            desks=sight.desks,
         )
 
     def _subsidy(self) -> float:
@@ -304,8 +265,7 @@ class Keeper:
     def _leave(self, case: Case, reason: str) -> None:
         """Nothing can be done for an account in this block: said where the reason is new."""
         kind = reason.split(":")[0]
-        if self._reasons.get(case.account) != kind:
-            self._reasons[case.account] = kind
+        if self.patience.is_news(case.account, kind):
             self.say(
                 f"{shown_account(case.account)} is left alone for now: {reason}",
                 event="left alone",
@@ -347,34 +307,45 @@ class Keeper:
         )
         fields = {"way": offer.way, "account": offer.account, "market": offer.market}
         if self.dry_run:
-            if self._reasons.get(offer.account) != offer.way:
-                self._reasons[offer.account] = offer.way
+            if self.patience.is_news(offer.account, offer.way):
                 self.say(f"would send {text}", event="would send", **fields)
             return
-        self._reasons.pop(offer.account, None)
+        self.patience.act(offer.account)
         pending = self.sender.submit(self._intent(offer), sight.head.number)
         self.say(f"sent {text} (nonce {pending.nonce})", event="sent", **fields)
 
     # --- upkeep and what was sent
 
     def _do_upkeep(self, sight: Sight) -> None:
-        if self.stop.is_set():
-            return
-        waiting = {p.intent.market for p in self.sender.pending.values() if p.intent.way == "poke"}
-        for market in self.upkeep.due(sight.markets, sight.head.timestamp, waiting):
-            offer = self.upkeep.offer(market)
-            name = self.words.market(market)
-            if self._refusal(self._intent(offer)) is not None:
-                continue
-            if self.dry_run:
-                self.say(f"would poke {name}", event="would send", way="poke", market=market)
-                continue
-            try:
-                self.sender.submit(self._intent(offer), sight.head.number)
-            except CannotSend as refusal:
-                self.metrics.refused.labels(refusal.reason).inc()
+        now, under_way = sight.head.timestamp, self.sender.pending.values()
+        poked = {p.intent.market for p in under_way if p.intent.way == "poke"}
+        jobs = list(self.upkeep.pokes(sight.markets, now, poked))
+        if self.config.upkeep.close_windows and all(p.intent.way != CLOSE for p in under_way):
+            window = self.system.engine.fairWindow()
+            jobs += filter(None, [self.upkeep.close(window, self.watch.moment(sight.head))])
+        for job in jobs:
+            if self.stop.is_set() or not self._carry_out(job, sight):
                 return
-            self.say(f"poked {name}", event="sent", way="poke", market=market)
+
+    def _carry_out(self, job: Job, sight: Sight) -> bool:
+        """False if nothing can be sent now."""
+        intent, fields = self._intent(job.offer), {"way": job.offer.way, "market": job.offer.market}
+        error = self._refusal(intent)
+        if error is not None:
+            if self.patience.is_news(job.text.encode(), "refused"):
+                self.say(f"{job.text} would be refused: {explain(error, self.words)}", **fields)
+            return True
+        if self.dry_run:
+            if self.patience.is_news(job.text.encode(), "would send") or job.offer.way == "poke":
+                self.say(f"would send {job.text}", event="would send", **fields)
+            return True
+        try:
+            self.sender.submit(intent, sight.head.number)
+        except CannotSend as refusal:
+            self.metrics.refused.labels(refusal.reason).inc()
+            return False
+        self.say(f"sent {job.text}", event="sent", **fields)
+        return True
 
     def _look_after(self, block: int) -> None:
         for outcome in self.sender.look(block, lambda intent: self._refusal(intent) is None):
@@ -391,11 +362,11 @@ class Keeper:
             used = int(outcome.receipt["gasUsed"], 16)
             price = int(outcome.receipt.get("effectiveGasPrice", "0x0"), 16)
             self.metrics.gas_spent.inc(used * price / COIN)
-        who = shown_account(intent.account) if intent.account else self.words.market(intent.market)
-        text = f"{intent.way} of {who} (nonce {pending.nonce})"
+        text = f"{self._named(intent)} (nonce {pending.nonce})"
         if outcome.kind == "mined":
             self.metrics.expected_profit.inc(max(0.0, intent.profit))
-            self._answer(intent.account, pending.mined_in)
+            if (waited := self.patience.answer(intent.account, pending.mined_in)) is not None:
+                self.metrics.wait_blocks.observe(waited)
             text += f" is mined in block {pending.mined_in}"
         elif outcome.kind == "reverted":
             error = outcome.error
@@ -403,7 +374,7 @@ class Keeper:
             self.metrics.reverts.labels(name or "none").inc()
             why = explain(error, self.words) if isinstance(error, Reverted) else str(error)
             text += f" was refused: {why}"
-            self._rest(intent.account, pending.mined_in)
+            self.patience.rest(intent.account, pending.mined_in)
         elif outcome.kind == "cancelled":
             text = f"nonce {pending.nonce} was used up by an empty transaction"
         else:
@@ -417,17 +388,10 @@ class Keeper:
             block=pending.mined_in,
         )
 
-    def _rest(self, account: bytes, block: int) -> None:
-        """Refused on the chain: twice it is tried again at once, then ever later."""
-        rest = self._rests.setdefault(account, _Rest())
-        rest.until = block + min(_LONGEST_REST, max(0, rest.refused - 1))
-        rest.refused += 1
-
-    def _answer(self, account: bytes, block: int) -> None:
-        """Count how long an account waited for its first transaction."""
-        if account in self._since and account not in self._answered:
-            self._answered.add(account)
-            self.metrics.wait_blocks.observe(max(0, block - self._since[account]))
+    def _named(self, intent: Intent) -> str:
+        if intent.account:
+            return f"{intent.way} of {shown_account(intent.account)}"
+        return intent.way if intent.market < 0 else f"poke of {self.words.market(intent.market)}"
 
     def _tell(self, sight: Sight) -> None:
         if sight.own.ok:

@@ -12,6 +12,7 @@ from backstop.chain.lens import Lens, Snapshot
 from backstop.harness.rpc import RpcError
 from backstop.keeper.book import Book
 from backstop.keeper.config import LookConfig
+from backstop.keeper.desk import Desk, Desks
 from backstop.keeper.follow import Follower, Head, Update
 from backstop.keeper.metrics import Metrics
 
@@ -25,6 +26,7 @@ class Sight:
         own: ILens.AccountReport of the keeper's account.
         liquidatable: ILens.AccountReport of confirmed accounts, the largest shortfall first.
         update: what was new on the chain.
+        desks: the backstop's accounts that hold something, by market.
     """
 
     head: Head
@@ -32,6 +34,7 @@ class Sight:
     own: Any
     liquidatable: tuple[Any, ...]
     update: Update
+    desks: dict[int, Desk]
 
 
 @dataclass
@@ -60,6 +63,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.lens = Lens(self.system, self.look.batch)
         self.book = Book(self.look.price_slack)
+        self.desks = Desks(self.system)
         self.follower = Follower(
             self.system.client,
             self.system,
@@ -86,7 +90,15 @@ class Watch:
         self.metrics.candidates.set(self.book.candidates)
         self.metrics.at_risk.set(len(reports))
         self._unread = None
-        return Sight(update.head, last.markets, last.accounts[-1], tuple(reports), update)
+        own, *ours = last.accounts
+        return Sight(
+            update.head, last.markets, own, tuple(reports), update, self._desks(reports, ours)
+        )
+
+    def _desks(self, liquidatable: list[Any], reports: list[Any]) -> dict[int, Desk]:
+        """Books and caps are read where somebody may need the inventory or there is some."""
+        held = any(position.size for report in reports for position in report.state.positions)
+        return self.desks.read(reports) if liquidatable or held else {}
 
     def _update(self) -> Update | None:
         """What is new, with what a look that failed has left behind."""
@@ -132,7 +144,7 @@ class Watch:
     # --- reading
 
     def _read(self) -> Snapshot:
-        """Read what was touched; the last snapshot ends with the keeper's own account."""
+        """Read what was touched; the last snapshot has the keeper's account and the backstop's."""
         self._check_ahead()
         at = self.at(self.follower.head)
         waiting = sorted(self.dirty)
@@ -142,7 +154,8 @@ class Watch:
                 self._take(snapshot)
             if len(waiting) > 10 * self.look.batch:
                 self.progress("accounts", start + len(part), len(waiting))
-        last = self.lens.snapshot([self.own], at=at)
+        ours = self.desks.accounts(len(self.system.record.markets))
+        last = self.lens.snapshot([self.own, *ours], at=at)
         if self.book.markets and (ended := self.book.ended(last.markets)):
             for snapshot in self.lens.snapshots(ended, at=at):
                 self._take(snapshot)

@@ -25,12 +25,13 @@ from backstop.chain.errors import register_all
 from backstop.harness.abi import NoData
 from backstop.harness.anvil import Anvil, private_key
 from backstop.harness.rpc import NodeError, RpcClient
+from backstop.keeper.case import Case
 from backstop.keeper.config import KeeperConfig
 from backstop.keeper.follow import Head
 from backstop.keeper.journal import JournalError
 from backstop.keeper.keeper import Keeper
 from backstop.keeper.wallet import KeyWallet
-from backstop.keeper.ways import Case, choose
+from backstop.keeper.ways import WAYS, choose
 
 D = Decimal
 KEEPERS = ROOT / "parameters" / "keeper.yaml"
@@ -239,27 +240,32 @@ def test_the_largest_shortfall_comes_first(place):
     assert sent[:2] == [carol.number, place.alice.number]
 
 
-def offers(keeper: Keeper, account: bytes) -> dict[str, Any]:
+def offers(keeper: Keeper, account: bytes, ways: Any = WAYS) -> dict[str, Any]:
     """What the keeper would offer for an account in the next block, by way."""
     keeper.config = dataclasses.replace(
         keeper.config, profit=dataclasses.replace(keeper.config.profit, subsidy_per_day=1e9)
     )
     head = Head.of(keeper.system.client.rpc("eth_getBlockByNumber", "latest", False))
-    seen = keeper.watch.lens.snapshot([account, keeper.account], at=head.timestamp + 12)
+    desks = keeper.watch.desks
+    seen = keeper.watch.lens.snapshot(
+        [account, keeper.account, *desks.accounts(2)], at=head.timestamp + 12
+    )
     case = Case(
         *(seen.accounts[0], seen.markets, seen.accounts[1], 0.0, head.timestamp + 12, 0),
         config=keeper.config,
         system=keeper.system,
         keeper=keeper.account,
+        desks=desks.read(seen.accounts[2:]),
     )
-    return {offer.way: offer for offer in choose(case, 1e9).offers}
+    return {offer.way: offer for offer in choose(case, 1e9, ways).offers}
 
 
-def carry_out(keeper: Keeper, offer: Any) -> Any:
-    """The offer as a transaction in the next block: its `Liquidated` event."""
+def carry_out(keeper: Keeper, offer: Any, event: str = "Liquidated") -> Any:
+    """The offer as a transaction in the next block: its event, and what gas was foreseen."""
     liquidator = keeper.system.liquidator
     receipt = liquidator[offer.function].send(*offer.arguments, sender=keeper.wallet.address)
-    return receipt.one("Liquidated", liquidator.address)
+    assert 0.5 * offer.gas < receipt.gas_used < 1.2 * offer.gas, (offer.way, receipt.gas_used)
+    return receipt.one(event, liquidator.address)
 
 
 def test_offers_are_what_the_contracts_do(place):

@@ -69,7 +69,10 @@ def test_what_is_wrong_is_named_with_its_remedy(old, new, message):
 
 
 def test_no_way_at_all_is_refused():
-    off = [(f"{way}: yes", f"{way}: no") for way in ("take_over", "deleverage", "close_out")]
+    off = [
+        (f"{way}: yes", f"{way}: no")
+        for way in ("take_over", "backstop", "deleverage", "close_out")
+    ]
     with pytest.raises(ConfigError, match="at least one way"):
         config(*off)
 
