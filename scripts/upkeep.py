@@ -14,7 +14,8 @@ from backstop.chain.commands import UserCommand, answer, json_option, open_syste
 @account_option()
 @json_option
 def cli(account: Any, as_json: bool) -> None:
-    """Move the target, hand income over, note gap and solvency, let the terms follow. Anybody may.
+    """Move the target, close a fair window that is over, hand income over, note gap and solvency,
+    let the terms follow. Anybody may.
 
     What does not apply is skipped. What a contract refuses does not stop the rest; the exit code is
     1 then.

@@ -96,10 +96,12 @@ class Caretaker(_User):
     def upkeep(self) -> Iterator[Chore]:
         """One chore after the other; what a contract refuses does not stop the next.
 
-        Target first, then income, then the measure of the fund, then the terms that follow it.
+        Target first, then a fair window that is over (it leaves income), then income, then the
+        measure of the fund, then the terms that follow it.
         """
         markets = range(self.system.engine.marketCount())
         yield self._poke()
+        yield self._close_window()
         yield from (self._sweep(market) for market in markets)
         yield self._gap()
         yield self._solvency()
@@ -136,6 +138,30 @@ class Caretaker(_User):
             )
 
         return self._done("poke", None, lambda: oracle.poke.send(sender=self.address), says)
+
+    def _close_window(self) -> Chore:
+        engine, what = self.system.engine, "closeFairWindow"
+        window = engine.fairWindow()
+        if not window.closesAt:
+            return Chore(what, None, "skipped", "no fair window is open")
+        if self.system.client.timestamp < window.closesAt:
+            text = (
+                f"claims of {self._money(window.claims)} wait in fair window {window.id}, which"
+                f" closes at {time(window.closesAt)}"
+            )
+            return Chore(what, None, "skipped", text)
+
+        def says(receipt: Receipt) -> str:
+            parts = (
+                f"{self._name(paid.market)} got {self._money(paid.paid)} of"
+                f" {self._money(paid.claims)}"
+                for paid in receipt.find("FairWindowPaid", engine.address)
+            )
+            return f"fair window {window.id} is closed: {', '.join(parts)}"
+
+        return self._done(
+            what, None, lambda: engine.closeFairWindow.send(sender=self.address), says
+        )
 
     def _sweep(self, market: int) -> Chore:
         engine, name = self.system.engine, self._name(market)

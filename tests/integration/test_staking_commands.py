@@ -166,6 +166,7 @@ def test_upkeep_does_what_applies(run, rpc, tmp_path):
     done = chores(run)
     assert {key: c["state"] for key, c in done.items()} == {
         ("poke", None): "done",
+        ("closeFairWindow", None): "skipped",
         ("sweepFees", 0): "done",
         ("sweepFees", 1): "skipped",
         ("noteReserveGap", None): "skipped",
