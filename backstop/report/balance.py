@@ -74,7 +74,7 @@ def fund_sheet(
 def engine_sheet(context: Context, state: ChainState, checks: Checks) -> dict[str, Any]:
     """The engine: what everybody could claim against what it holds.
 
-    tokens + recorded deficits = sum of equities + fees not handed over + dust
+    tokens + recorded deficits = sum of equities + fees not handed over + fair windows' pots + dust
     """
     equities = [account.equity for account in state.accounts.values()]
     positive = sum(equity for equity in equities if equity > 0)
@@ -82,8 +82,9 @@ def engine_sheet(context: Context, state: ChainState, checks: Checks) -> dict[st
     fund_fees = sum(market.fundFees for market in state.markets)
     treasury = sum(market.treasuryFees for market in state.markets)
     recorded = sum(market.recordedDeficit for market in state.markets)
+    pots = sum(state.pots)
     held = state.engine_tokens * context.scale
-    dust = held + recorded - positive - negative - fund_fees - treasury
+    dust = held + recorded - positive - negative - fund_fees - treasury - pots
     complete = not state.unreadable
     checks.expect(
         "CONSERVATION engine",
@@ -99,6 +100,7 @@ def engine_sheet(context: Context, state: ChainState, checks: Checks) -> dict[st
         "equitiesNegative": wad(negative),
         "feesForFund": wad(fund_fees),
         "feesForTreasury": wad(treasury),
+        "fairWindowPots": wad(pots),
         "recordedDeficit": wad(recorded),
         "tokensHeld": context.tokens(state.engine_tokens),
         "dust": wad(dust),

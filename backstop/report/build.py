@@ -15,10 +15,12 @@ from backstop.report.balance import engine_sheet, fund_sheet, markets_sheet
 from backstop.report.context import Checks, Context
 from backstop.report.errors import ReportError
 from backstop.report.governance import Governance
+from backstop.report.inventory import Inventory
 from backstop.report.liquidations import Deleveraging, Liquidations
 from backstop.report.money import History, Income, Stakers
 from backstop.report.state import ChainState, StateReader
 from backstop.report.waterfall import Waterfall
+from backstop.report.windows import FairWindows
 from backstop.store import EventStore, Header
 from backstop.store.ledger import FundLedger
 from backstop.store.positions import PositionBook
@@ -96,7 +98,9 @@ def build(
             "engine": engine_sheet(context, state, checks),
         },
         "markets": markets_sheet(context, replay.book, state, checks),
+        "inventory": replay.inventory.result(replay.ledger, state, checks),
         "waterfall": replay.waterfall.result(checks),
+        "fairWindows": replay.windows.result(checks),
         "deleveraging": replay.deleveraging.result(),
         "liquidations": replay.liquidations.result(crossings),
         "income": replay.income.result(replay.ledger, len(state.markets)),
@@ -180,7 +184,8 @@ class _Replay:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.ledger, self.book = FundLedger(), PositionBook()
-        self.waterfall = Waterfall(context)
+        self.waterfall, self.windows = Waterfall(context), FairWindows(context)
+        self.inventory = Inventory(context)
         self.liquidations = Liquidations(context)
         self.deleveraging = Deleveraging(context, self.book)
         self.income, self.stakers = Income(context), Stakers(context)
@@ -228,8 +233,10 @@ class _Replay:
         self.stakers.apply(event)
         self.liquidations.apply(event)
         self.governance.apply(event)
+        self.inventory.apply(event)
         if inside:
             self.waterfall.apply(event)
+            self.windows.apply(event)
             self.deleveraging.apply(event)
             if moved:
                 self.history.add(event.block, event.time, self.ledger)

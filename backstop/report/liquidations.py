@@ -40,6 +40,7 @@ class Liquidations:
     _last_step: dict[str, int] = field(default_factory=dict)
     _reward: tuple[str, int] = ("", 0)
     _torn: tuple[str, str] = ("", "")
+    _stored: tuple[str, str] = ("", "")
     _stopped: tuple[str, str, tuple[int, int]] = ("", "", (0, 0))
 
     def apply(self, event: StoredEvent) -> None:
@@ -63,14 +64,18 @@ class Liquidations:
     def _on_Deleveraged(self, event: StoredEvent, inside: bool) -> None:
         self._torn = (event.transaction, event["account"])
 
+    def _on_InventoryTaken(self, event: StoredEvent, inside: bool) -> None:
+        self._stored = (event.transaction, event["account"])
+
+    def _on_InventoryUnwound(self, event: StoredEvent, inside: bool) -> None:
+        self.ways["inventory torn up"] += inside
+
     def _on_Liquidated(self, event: StoredEvent, inside: bool) -> None:
         if not inside:
             self._last_step[event["account"]] = event.block
             return
         notional = abs(event["size"]) * event["price"] // WAD
-        torn = self._torn == (event.transaction, event["account"])
-        taken = not event["reward"] and not torn
-        self.ways["deleveraged" if torn else "taken over" if taken else "into orders"] += 1
+        self.ways[self._way(event)] += 1
         self.notional[event["market"]] += notional
         self.surcharges[event["market"]] += event["surcharge"]
         keeper = self.keepers[event["keeper"]]
@@ -78,6 +83,15 @@ class Liquidations:
         keeper.notional += notional
         keeper.rewards += event["reward"]
         self._waited(event, keeper)
+
+    def _way(self, event: StoredEvent) -> str:
+        """What was told just before the step; a reward is paid where the keeper does not buy."""
+        key = (event.transaction, event["account"])
+        if self._stored == key:
+            return "into the inventory"
+        if self._torn == key:
+            return "deleveraged"
+        return "into orders" if event["reward"] else "taken over"
 
     def _on_ShortfallResolved(self, event: StoredEvent, inside: bool) -> None:
         if inside:

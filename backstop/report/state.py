@@ -55,6 +55,9 @@ class ChainState:
         backing: the second slice, behind the stakers, units.
         premium: what the fund has set aside for a reinsurer's premiums, units.
         markets: the engine's MarketState, with its WAD amounts.
+        pots: WAD by market that fair windows hold for those who have not collected.
+        deployed: units that are out with the inventory, from compartment and reserve, by market.
+        inventories: the backstop's Inventory by market; empty where the record has no backstop.
         accounts: the engine's AccountState by account, for those that were asked for.
         unreadable: accounts whose state could not be read.
     """
@@ -73,6 +76,9 @@ class ChainState:
     events: int
     tranche: TrancheState
     markets: tuple[Any, ...]
+    pots: tuple[int, ...]
+    deployed: tuple[tuple[int, int], ...]
+    inventories: tuple[Any, ...]
     accounts: dict[str, Any]
     unreadable: tuple[str, ...]
 
@@ -139,9 +145,19 @@ class StateReader:
             events=self.call(s.fund, "eventCount"),
             tranche=self._tranche(requests),
             markets=tuple(self.call(s.engine, "marketState", n) for n in range(count)),
+            pots=tuple(self.call(s.engine, "marketClaims", n)[0].pot for n in range(count)),
+            deployed=tuple(
+                tuple(self.call(s.fund, "deployedCapital", engine, n)) for n in range(count)
+            ),
+            inventories=tuple(self._inventories(count)),
             accounts=found,
             unreadable=unreadable,
         )
+
+    def _inventories(self, count: int) -> list[Any]:
+        if "backstop" not in self.system.record.contracts:
+            return []
+        return [self.call(self.system.backstop, "inventory", n) for n in range(count)]
 
     def _code(self) -> dict[str, str]:
         hashes = {}

@@ -34,6 +34,8 @@ class _Parts:
     charged: int = 0
     recorded: int = 0
     closed: list[StoredEvent] = field(default_factory=list)
+    stored: list[StoredEvent] = field(default_factory=list)
+    deferred: list[StoredEvent] = field(default_factory=list)
 
 
 @dataclass
@@ -88,6 +90,12 @@ class Waterfall:
     def _on_Deleveraged(self, event: StoredEvent) -> None:
         self._parts.closed.append(event)
 
+    def _on_InventoryTaken(self, event: StoredEvent) -> None:
+        self._parts.stored.append(event)
+
+    def _on_ClaimDeferred(self, event: StoredEvent) -> None:
+        self._parts.deferred.append(event)
+
     def _on_ShortfallResolved(self, event: StoredEvent) -> None:
         parts, receipt = self._parts, dict(event["receipt"])
         self._parts = _Parts(event.transaction)
@@ -105,7 +113,10 @@ class Waterfall:
             self.unmatched.append(number)
         self.deficits += receipt["deficit"]
         self.paid.update(legs)
-        torn = [e for e in parts.closed if e["account"] == event["account"]]
+        torn, stored, deferred = (
+            [e for e in found if e["account"] == event["account"]]
+            for found in (parts.closed, parts.stored, parts.deferred)
+        )
         self.rows.append(
             {
                 "number": number,
@@ -115,10 +126,12 @@ class Waterfall:
                 "account": event["account"],
                 "keeper": event["keeper"],
                 "event": receipt["eventId"],
-                "how": "torn up" if torn else "taken over, or without positions",
-                "tornUp": [
-                    {"market": self.context.market(e["market"]), "size": wad(e["size"])}
-                    for e in torn
+                "how": self._how(torn, stored),
+                "tornUp": self._sizes(torn),
+                "intoInventory": self._sizes(stored),
+                "waits": [
+                    {"market": self.context.market(e["market"]), "amount": wad(e["amount"])}
+                    for e in deferred
                 ],
                 "deficit": wad(receipt["deficit"]),
                 "legs": {name: wad(value) for name, value in legs.items()},
@@ -135,6 +148,17 @@ class Waterfall:
                 ],
             }
         )
+
+    @staticmethod
+    def _how(torn: list[StoredEvent], stored: list[StoredEvent]) -> str:
+        if stored:
+            return "into the inventory, the rest torn up" if torn else "into the inventory"
+        return "torn up" if torn else "taken over, or without positions"
+
+    def _sizes(self, events: list[StoredEvent]) -> list[dict[str, str]]:
+        return [
+            {"market": self.context.market(e["market"]), "size": wad(e["size"])} for e in events
+        ]
 
     def _fund_matches(self, parts: _Parts, legs: dict[str, int]) -> bool:
         """The fund's own legs, in units, are the receipt's: less than a unit a claim apart.

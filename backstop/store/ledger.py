@@ -24,7 +24,7 @@ _SILENT = {
         *("ClaimantSet", "ClaimantMarketSet", "StakerShareSet", "ReserveTargetSet"),
         *("RefillTimeSet", "ReserveGapNoted", "CoverFailed", "AuthorityUpdated"),
         *("ReinsurerSet", "ReinsurerFailed", "RiskOracleSet", "SolvencyNoted"),
-        *("InventorySet", "CapitalWrittenOff"),
+        "InventorySet",
     },
     "tranche": {
         *("RedeemRequest", "OperatorSet", "IncomeAdded", "MaturityHeld", "TermsSet", "Transfer"),
@@ -45,6 +45,8 @@ class FundLedger:
             collected.
         backing: the second slice, behind the stakers.
         premium: set aside for layer 4's premiums; what a reinsurer pays goes through, not in here.
+        deployed: out with a backstop inventory, by claimant, market and layer it came from; in none
+            of the layers meanwhile.
         flows: net amount by (layer, kind); layers: compartment, reserve, stake, backing, premium;
             kinds: income, funded, deficits, rewards, released, surplus, staked, claimed,
             premiums, moved, recovered, deployed (to the backstop inventory and back).
@@ -59,6 +61,7 @@ class FundLedger:
     premium: int = 0
     premium_cap: int = 0
     receipts: dict[int, bytes] = field(default_factory=dict)
+    deployed: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     flows: Counter[tuple[str, str]] = field(default_factory=Counter)
     market_flows: Counter[tuple[int, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
@@ -186,11 +189,21 @@ class FundLedger:
     def _fund_CapitalDeployed(self, event: StoredEvent) -> None:
         self._compartment(event, "deployed", -event["fromCompartment"])
         self._reserve("deployed", -event["fromReserve"])
+        self._deploy(event, event["fromCompartment"], event["fromReserve"])
 
     def _fund_CapitalReturned(self, event: StoredEvent) -> None:
         """A profit is income: `IncomeReceived` and its like tell where it went."""
         self._compartment(event, "deployed", event["toCompartment"])
         self._reserve("deployed", event["toReserve"])
+        self._deploy(event, -event["toCompartment"], -event["toReserve"])
+
+    def _fund_CapitalWrittenOff(self, event: StoredEvent) -> None:
+        """What was lost is not expected back; no layer holds less for it now."""
+        self._deploy(event, -event["fromCompartment"], -event["fromReserve"])
+
+    def _deploy(self, event: StoredEvent, compartment: int, reserve: int) -> None:
+        for layer, amount in (("compartment", compartment), ("reserve", reserve)):
+            self.deployed[event["claimant"], event["market"], layer] += amount
 
     def _tranche_RecoveryCollected(self, event: StoredEvent) -> None:
         self._stake("claimed", -event["assets"])

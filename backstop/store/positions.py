@@ -19,6 +19,8 @@ from backstop.store.store import StoredEvent
 
 WAD = 10**18
 _ONE = 10**36
+_NOBODY = "0x" + "00" * 32
+"""Stands for the market itself where a fair window is collected."""
 
 
 @dataclass
@@ -47,7 +49,8 @@ class PositionBook:
     Attributes:
         torn_up: notional (WAD of quote, at the marks) that tear-ups took from an account's
             positions on the opposite side, settled up to its last change or `settle`.
-        charged: what deficit charges took from an account, likewise.
+        charged: what deficit charges took from an account, likewise; what a fair window gave back
+            later is not taken off.
         marks: last mark price by market, WAD.
         accounts: every account that ever appeared, by its first block.
     """
@@ -64,7 +67,7 @@ class PositionBook:
         if event.contract not in ("engine", "liquidator"):
             return
         for key in ("account", "maker", "taker", "keeper"):
-            if isinstance(event.args.get(key), str):
+            if isinstance(event.args.get(key), str) and event.args[key] != _NOBODY:
                 self.accounts.setdefault(event.args[key], event.block)
         handler = getattr(self, f"_on_{event.name}", None)
         if handler is not None:

@@ -312,9 +312,12 @@ def test_what_cannot_be_reported_is_said(crash: Crash, tmp_path: Path) -> None:
 def test_the_page_stands_alone_on_a_phone(crash: Crash, tmp_path: Path) -> None:
     """In a real browser: nothing is fetched, nothing fails, nothing is wider than the screen."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser")
+    browser_path = os.environ.get("BACKSTOP_CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
     if browser_path is None:
-        pytest.skip("no chromium is installed")
+        pytest.skip("no Chromium: `apt-get install chromium`, or name one in BACKSTOP_CHROMIUM")
     page, data = write(crash.report(), tmp_path)
     with sync_api.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
