@@ -9,7 +9,7 @@ alike over ape and over raw JSON-RPC; with the latter the node must hold the sen
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -104,6 +104,28 @@ _TOKEN_REFUSES: Final = ("ERC20InsufficientAllowance", "SafeERC20FailedOperation
 """How a call ends for want of an allowance; tokens have no one name for it."""
 
 
+def all_that_may_leave(units: int, send: Callable[[int], Receipt]) -> tuple[int, Receipt]:
+    """Send with the largest amount that the engine lets go: what was asked for, or less.
+
+    `withdrawable` does not know yet how much of the profit of a position that was torn up as a
+    whole will be locked when it is booked; the engine's refusal does.
+
+    Args:
+        units: to begin with.
+        send: takes an amount.
+
+    Raises:
+        Reverted: nothing may leave, or another refusal.
+    """
+    try:
+        return units, send(units)
+    except Reverted as error:
+        less = error.arguments.get("available", 0) if error.name == "NotWithdrawable" else 0
+        if not 0 < less < units:
+            raise
+    return less, send(less)
+
+
 class _User(Reader):
     """Somebody with an account of ape's, a private key, or (on a node that has it) an address."""
 
@@ -190,13 +212,15 @@ class Trader(_User):
 
     def withdraw(self, amount: Decimal | None = None, to: Any = None) -> Moved:
         """Move tokens out, to the trader's wallet or elsewhere; without an amount, all that may."""
+        send, target = self.system.engine.withdraw.send, to or self.address
         if amount is None:
-            units = self.system.engine.withdrawable(self.number)
+            units, receipt = all_that_may_leave(
+                self.system.engine.withdrawable(self.number),
+                lambda most: send(self.number, most, target, sender=self.address),
+            )
         else:
             units = self._units(amount, "amount")
-        receipt = self.system.engine.withdraw.send(
-            self.number, units, to or self.address, sender=self.address
-        )
+            receipt = send(self.number, units, target, sender=self.address)
         paid = from_units(units, self.system.record.token_decimals)
         return Moved(receipt.transaction, receipt.gas_used, paid)
 

@@ -130,7 +130,7 @@ def _argument(system: System, item: dict[str, Any], text: str) -> Any:
     kind, name = str(item["type"]), str(item["name"])
     try:
         if kind.startswith("tuple") or kind.endswith("]"):
-            return json.loads(text)
+            return _structure(system, item, json.loads(text))
         if kind == "address":
             return _address(system, text)
         if kind == "bool":
@@ -144,6 +144,19 @@ def _argument(system: System, item: dict[str, Any], text: str) -> Any:
     except (ValueError, KeyError, LookupError, UnitError) as error:
         raise WrongCall(f"{name} is {text!r}, but has to be a {kind}: {error}") from None
     return text
+
+
+def _structure(system: System, item: dict[str, Any], value: Any) -> Any:
+    """A struct given by its fields' names may have amounts, markets and addresses as texts."""
+    if item["type"] != "tuple" or not isinstance(value, dict):
+        return value
+    fields = {field["name"]: field for field in item["components"]}
+    return {
+        name: _argument(system, fields[name], given)
+        if isinstance(given, str) and name in fields
+        else given
+        for name, given in value.items()
+    }
 
 
 def _address(system: System, text: str) -> str:

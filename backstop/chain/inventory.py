@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from backstop.chain.clients import MAX_UINT256, CloseOutResult, Keeper, LiquidationResult, Sent
+from backstop.chain.clients import (
+    MAX_UINT256,
+    CloseOutResult,
+    Keeper,
+    LiquidationResult,
+    Sent,
+    all_that_may_leave,
+)
 from backstop.chain.units import from_units, from_wad, scaled
 
 
@@ -49,7 +56,9 @@ class InventoryKeeper(Keeper):
     ) -> CapitalResult:
         backstop, decimals = self.system.backstop, self.system.record.token_decimals
         units = MAX_UINT256 if most is None else scaled(most, decimals)
-        receipt = backstop[function].send(market, units, sender=self.address)
+        _, receipt = all_that_may_leave(
+            units, lambda units: backstop[function].send(market, units, sender=self.address)
+        )
         event = receipt.one(event_name, backstop.address)
         assets, invested = (from_units(n, decimals) for n in (event.assets, event.invested))
         return CapitalResult(receipt.transaction, receipt.gas_used, market, assets, invested)

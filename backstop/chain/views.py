@@ -49,7 +49,8 @@ class AccountView:
 
     Attributes:
         number: the account's 32 bytes.
-        withdrawable: what `withdraw` would pay now.
+        withdrawable: what `withdraw` would pay now; less where a whole position was torn up with a
+            profit since the account's last change: a part of that will be locked when it is booked.
         flagged_at: when its liquidation clock started; 0 if it does not run.
         bankrupt: so little equity is left that only a close-out applies.
     """
