@@ -9,11 +9,11 @@ import click
 
 from backstop.report.risk.command import (
     LabCommand,
+    Output,
+    PlatformSource,
+    PriceFiles,
     Shown,
-    duration,
-    finish,
-    load_bars,
-    load_platform,
+    model_options,
     out_option,
     platform_options,
     price_options,
@@ -24,16 +24,7 @@ from backstop.report.risk.command import (
 @click.command(cls=LabCommand, short_help="Deleveraging policies side by side")
 @platform_options
 @price_options
-@click.option(
-    "--model",
-    type=click.Choice(("auto", "fhs", "bootstrap", "history", "merton")),
-    default="auto",
-    show_default=True,
-    help="Of the price paths.",
-)
-@click.option("--paths", default=5_000, type=click.IntRange(1), show_default=True)
-@click.option("--horizon", type=duration, default="1d", show_default=True)
-@click.option("--seed", default=0, type=click.IntRange(0, 2**63), show_default=True)
+@model_options(paths=5_000)
 @click.option(
     "--crises",
     default=200,
@@ -50,25 +41,16 @@ from backstop.report.risk.command import (
 @run_options
 @out_option("adl-study")
 def cli(
-    scenario: str | None,
-    accounts: int | None,
-    book_seed: int,
-    network: str | None,
-    volumes: tuple[tuple[str, str], ...],
-    files: tuple[tuple[str, str], ...],
-    where: tuple[tuple[str, str], ...],
-    allow_gaps: bool,
+    source: PlatformSource,
+    price_files: PriceFiles,
     model: Any,
     paths: int,
     horizon: int,
     seed: int,
     crises: int,
     waves: Path | None,
-    backend: Any,
-    address: str | None,
-    workers: int | None,
-    out: Path,
-    as_json: bool,
+    runner: dict[str, Any],
+    output: Output,
 ) -> None:
     """Compare deleveraging policies on simulated crises and on the published waves.
 
@@ -86,12 +68,10 @@ def cli(
     from backstop.report.risk.waves import read_waves
 
     published = read_waves(waves) if waves else None
-    bars = load_bars(files, where, allow_gaps)
-    platform = load_platform(
-        scenario=scenario, accounts=accounts, book_seed=book_seed, network=network, volumes=volumes
-    )
+    bars = price_files.load()
+    platform = source.load()
     prices = make_prices(platform.book.markets, bars, model, max(horizon // 60, 1))
-    with Shown(as_json) as shown:
+    with Shown(output.as_json) as shown:
         study = study_adl(
             platform,
             prices,
@@ -99,12 +79,9 @@ def cli(
             most=crises,
             seed=seed,
             waves=published,
-            backend=backend,
-            workers=workers,
-            address=address,
+            **runner,
             progress=shown.paths,
             phase=shown.phase,
         )
-        page, summary, tables = report(study)
-    lines = [f"{counter.label:16} {counter.value:>14}  {counter.note}" for counter in page.counters]
-    finish(out, as_json, page, summary, tables, "\n".join([*page.alerts, *lines]))
+        made = report(study)
+    output.write(made, 16)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from backstop.report.risk.command import (
     LabCommand,
+    Output,
     PercentType,
-    finish,
-    load_bars,
-    load_platform,
+    PlatformSource,
+    PriceFiles,
     numbers,
     out_option,
     platform_options,
@@ -48,16 +47,9 @@ from backstop.report.risk.command import (
 @click.option("--yield-on-capital", type=PercentType(), default="0%", show_default=True)
 @out_option("price-cover")
 def cli(
-    scenario: str | None,
-    accounts: int | None,
-    book_seed: int,
-    network: str | None,
-    volumes: tuple[tuple[str, str], ...],
-    files: tuple[tuple[str, str], ...],
-    where: tuple[tuple[str, str], ...],
-    allow_gaps: bool,
-    out: Path,
-    as_json: bool,
+    source: PlatformSource,
+    price_files: PriceFiles,
+    output: Output,
     **choices: Any,
 ) -> None:
     """Price the cover as an option: diffusion, jumps and tail, by market, side and leverage.
@@ -73,14 +65,11 @@ def cli(
     from backstop.report.risk.covering import CoverSettings, report, study_cover
     from backstop.report.risk.prices import describe, market_figures
 
-    bars = load_bars(files, where, allow_gaps)
-    platform = load_platform(
-        scenario=scenario, accounts=accounts, book_seed=book_seed, network=network, volumes=volumes
-    )
+    bars = price_files.load()
+    platform = source.load()
     names = platform.book.markets
     facts, notes = describe(names, bars)
     data = market_figures(names, bars)
     study = study_cover(data, CoverSettings(**choices), facts, notes, platform)
-    page, summary, tables = report(study)
-    lines = [f"{counter.label:26} {counter.value:>12}  {counter.note}" for counter in page.counters]
-    finish(out, as_json, page, summary, tables, "\n".join(lines))
+    made = report(study)
+    output.write(made, 26)

@@ -12,8 +12,8 @@ from backstop.report.risk.command import (
     LabCommand,
     PairType,
     PercentType,
+    PriceFiles,
     amounts,
-    load_bars,
     price_options,
 )
 
@@ -83,9 +83,7 @@ from backstop.report.risk.command import (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def cli(
     base: Path,
-    files: tuple[tuple[str, str], ...],
-    where: tuple[tuple[str, str], ...],
-    allow_gaps: bool,
+    price_files: PriceFiles,
     fund: float | None,
     summary: Path | None,
     volumes: tuple[tuple[str, str], ...],
@@ -122,7 +120,7 @@ def cli(
 
     parameters = Parameters.load(base)
     names = [m.name for m in parameters.markets]
-    bars = load_bars(files, where, allow_gaps)
+    bars = price_files.load()
     _, notes = describe(names, bars)
     volume, known = amounts(volumes, "--volume"), amounts(price, "--price")
     for option, given in (("--volume", volume), ("--price", known)):

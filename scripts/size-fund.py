@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,12 +9,12 @@ import click
 from backstop.report.risk.command import (
     LabCommand,
     LevelType,
+    Output,
     PercentType,
+    PlatformSource,
+    PriceFiles,
     Shown,
-    duration,
-    finish,
-    load_bars,
-    load_platform,
+    model_options,
     out_option,
     platform_options,
     price_options,
@@ -26,22 +25,7 @@ from backstop.report.risk.command import (
 @click.command(cls=LabCommand, short_help="How large must the fund be")
 @platform_options
 @price_options
-@click.option(
-    "--model",
-    type=click.Choice(("auto", "fhs", "bootstrap", "history", "merton")),
-    default="auto",
-    show_default=True,
-    help="Of the price paths; auto: fhs with price files, merton without.",
-)
-@click.option("--paths", default=20_000, type=click.IntRange(1), show_default=True)
-@click.option(
-    "--horizon",
-    type=duration,
-    default="1d",
-    show_default=True,
-    help="Length of a path: the time until an emptied fund is filled again.",
-)
-@click.option("--seed", default=0, type=click.IntRange(0, 2**63), show_default=True)
+@model_options(paths=20_000)
 @click.option(
     "--level",
     type=LevelType(),
@@ -90,21 +74,12 @@ from backstop.report.risk.command import (
 @run_options
 @out_option("size-fund")
 def cli(
-    scenario: str | None,
-    accounts: int | None,
-    book_seed: int,
-    network: str | None,
-    volumes: tuple[tuple[str, str], ...],
-    files: tuple[tuple[str, str], ...],
-    where: tuple[tuple[str, str], ...],
-    allow_gaps: bool,
+    source: PlatformSource,
+    price_files: PriceFiles,
     model: Any,
     horizon: int,
-    backend: Any,
-    address: str | None,
-    workers: int | None,
-    out: Path,
-    as_json: bool,
+    runner: dict[str, Any],
+    output: Output,
     **choices: Any,
 ) -> None:
     """Simulate price paths over all accounts and size the fund for them.
@@ -124,22 +99,17 @@ def cli(
 
     settings = SizeSettings(minutes=max(horizon // 60, 1), **choices)
     settings.check()
-    bars = load_bars(files, where, allow_gaps)
-    platform = load_platform(
-        scenario=scenario, accounts=accounts, book_seed=book_seed, network=network, volumes=volumes
-    )
+    bars = price_files.load()
+    platform = source.load()
     prices = make_prices(platform.book.markets, bars, model, settings.minutes)
-    with Shown(as_json) as shown:
+    with Shown(output.as_json) as shown:
         study = study_size(
             platform,
             prices,
             settings,
-            backend=backend,
-            workers=workers,
-            address=address,
+            **runner,
             progress=shown.paths,
             phase=shown.phase,
         )
-        page, summary, tables = report(study)
-    lines = [f"{counter.label:14} {counter.value:>16}  {counter.note}" for counter in page.counters]
-    finish(out, as_json, page, summary, tables, "\n".join([*page.alerts, *lines]))
+        made = report(study)
+    output.write(made, 14)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from backstop.report.risk.command import (
     LabCommand,
+    Output,
     PercentType,
+    PlatformSource,
     Shown,
-    finish,
-    load_platform,
     out_option,
     platform_options,
 )
@@ -34,15 +32,10 @@ from backstop.report.risk.command import (
 )
 @out_option("stress")
 def cli(
-    scenario: str | None,
-    accounts: int | None,
-    book_seed: int,
-    network: str | None,
-    volumes: tuple[tuple[str, str], ...],
+    source: PlatformSource,
     shock: float,
     replays: tuple[str, ...],
-    out: Path,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Shock the prices: a ladder, recorded crashes, and the smallest move that empties the fund.
 
@@ -61,12 +54,9 @@ def cli(
 
     if not 0 < shock < 1:
         raise UserError(f"--shock {shock:.0%} is not between 0 % and 100 %: use 20%", 2)
-    platform = load_platform(
-        scenario=scenario, accounts=accounts, book_seed=book_seed, network=network, volumes=volumes
-    )
+    platform = source.load()
     crashes = [Scenario.load(name) for name in replays or names()]
-    with Shown(as_json) as shown:
+    with Shown(output.as_json) as shown:
         study = study_stress(platform, shock, crashes, shown.step)
-        page, summary, tables = report(study)
-    lines = [f"{counter.label:16} {counter.value:>14}  {counter.note}" for counter in page.counters]
-    finish(out, as_json, page, summary, tables, "\n".join([*page.alerts, *lines]))
+        made = report(study)
+    output.write(made, 16)

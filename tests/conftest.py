@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
-import ape
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from backstop.harness.anvil import Anvil
+from backstop.harness.bench import Bench, deploy_bench
+from backstop.harness.fund import FundWorld, deploy_fund
 from backstop.harness.rpc import Contract, RpcClient
 
 _common: dict[str, Any] = {
@@ -34,10 +36,6 @@ settings.load_profile(
 )
 
 _NODE = pytest.StashKey[Anvil]()
-
-# For ape: it would take a late first use of a session-wide fixture for a change of the chain below
-# every fixture made before, and make those anew.
-stateless = ape.fixture(chain_isolation=False, scope="session")
 
 
 def _is_worker(config: pytest.Config) -> bool:
@@ -86,7 +84,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-@stateless
+@pytest.fixture(scope="session")
 def rpc(networks: Any) -> Iterator[RpcClient]:
     """The fast client, on the node that ape is connected to."""
     client = RpcClient(networks.provider.uri)
@@ -101,7 +99,7 @@ def settled(rpc: RpcClient) -> Iterator[None]:
     rpc.settle()
 
 
-@stateless
+@pytest.fixture(scope="session")
 def deploy(project: Any, rpc: RpcClient, owner: Any) -> Callable[..., Contract]:
     """`deploy("MockToken", "USD Coin", "USDC", 6)`: one of our contracts, on the fast client."""
 
@@ -112,49 +110,68 @@ def deploy(project: Any, rpc: RpcClient, owner: Any) -> Callable[..., Contract]:
     return deploy_
 
 
-@stateless
+@pytest.fixture(scope="session")
 def bind(rpc: RpcClient) -> Callable[[Any], Contract]:
     """An instance of ape's as a contract of the fast client."""
     return lambda instance: Contract.of(rpc, instance)
 
 
-@stateless
+@pytest.fixture(scope="session")
+def deployed_bench(rpc: RpcClient, project: Any) -> Bench:
+    """The engine, its fund and all that belongs to them; for tests that go back, like `bench`."""
+    return deploy_bench(rpc, project.get_contract)
+
+
+@pytest.fixture
+def bench(deployed_bench: Bench, rpc: RpcClient) -> Iterator[Bench]:
+    """The whole system, both markets at 100; undone afterwards."""
+    with rpc.isolated():
+        yield replace(deployed_bench, nonces={})
+
+
+@pytest.fixture(scope="session")
+def deployed_fund(rpc: RpcClient, project: Any, owner: Any) -> FundWorld:
+    """The fund alone."""
+    return deploy_fund(rpc, project.get_contract, owner.address)
+
+
+@pytest.fixture(scope="session")
 def owner(accounts: Any) -> Any:
     """Who deploys."""
     return accounts[0]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def alice(accounts: Any) -> Any:
     """A trader."""
     return accounts[1]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def bob(accounts: Any) -> Any:
     """A trader."""
     return accounts[2]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def carol(accounts: Any) -> Any:
     """A trader."""
     return accounts[3]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def keeper(accounts: Any) -> Any:
     """Who liquidates."""
     return accounts[4]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def staker(accounts: Any) -> Any:
     """Who stakes in the fund."""
     return accounts[5]
 
 
-@stateless
+@pytest.fixture(scope="session")
 def mallory(accounts: Any) -> Any:
     """Who attacks."""
     return accounts[6]

@@ -28,6 +28,7 @@ from backstop.chain.units import (
     parse_fraction,
     scaled,
 )
+from backstop.model.engine_state import LiquidationParameters, MarketParameters
 
 T = TypeVar("T")
 
@@ -78,43 +79,6 @@ def _shown(value: object) -> str:
 
 
 # --- what the file holds
-
-
-@dataclass(frozen=True)
-class MarketParameters:
-    """`IMarginEngineTypes.MarketParameters`, field by field, in the contract's integers."""
-
-    open_interest_cap: int
-    size_scale: int
-    initial_margin_ppm: int
-    maintenance_margin_ppm: int
-    open_interest_slope_ppm: int
-    max_mark_age: int
-    mark_speed_ppb: int
-    funding_clamp_ppb: int
-    band_ppm: int
-    maker_fee_ppm: int
-    taker_fee_ppm: int
-    fund_share_ppm: int
-    profit_lock: int
-    charge_cap_ppm: int
-    min_base: int
-
-
-@dataclass(frozen=True)
-class LiquidationParameters:
-    """`IMarginEngineTypes.LiquidationParameters`, field by field, in the contract's integers."""
-
-    target_health_ppm: int
-    min_discount_ppm: int
-    max_discount_ppm: int
-    surcharge_ppm: int
-    reward_ppm: int
-    ramp: int
-    deleverage_delay: int
-    check_interval: int
-    max_step: int
-    close_reward_cap: int
 
 
 @dataclass(frozen=True)

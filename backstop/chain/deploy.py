@@ -19,8 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import rlp  # type: ignore[import-untyped]
-from eth_utils import keccak, to_canonical_address
+from eth_utils import keccak
 
 from backstop.chain.artifacts import ArtifactSource, build_artifacts, contract_abi
 from backstop.chain.config import DEPLOYER, FeedConfig, MarketConfig, Parameters
@@ -36,7 +35,7 @@ from backstop.chain.record import (
 from backstop.chain.signing import Domain
 from backstop.chain.transport import ApeClient, Client, Contract
 from backstop.chain.units import UnitError, from_units, scaled
-from backstop.harness.abi import address_of, checksum, signature_of
+from backstop.harness.abi import address_of, checksum, created_address, signature_of
 
 ZERO_ADDRESS: Final = "0x" + "00" * 20
 
@@ -117,11 +116,6 @@ _TOKEN_ABI: Final = [
     )
 ]
 """What every ERC-20 token has."""
-
-
-def created_address(creator: str, nonce: int) -> str:
-    """Address of what `creator` deploys with this nonce: keccak(rlp([creator, nonce])), low 20."""
-    return checksum("0x" + keccak(rlp.encode([to_canonical_address(creator), nonce]))[12:].hex())
 
 
 class Deployer(Protocol):

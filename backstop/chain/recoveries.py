@@ -20,6 +20,7 @@ from eth_utils import keccak
 
 from backstop.chain.clients import NothingToDo, Sent, _User
 from backstop.chain.format import amount as shown
+from backstop.chain.receipts import decode_receipt
 from backstop.chain.units import from_units
 from backstop.harness.abi import address_of
 
@@ -70,17 +71,10 @@ def recorded(system: System) -> tuple[RecordedEvent, ...]:
     found = []
     for topics, data in _logs(system, system.fund.address, "ReceiptRecorded(uint256,bytes)"):
         number, receipt = int(topics[1], 16), decode(["bytes"], data)[0]
-        paid, back = _paid(receipt), system.fund.recovery(number).recovered
+        paid, back = decode_receipt(receipt).paid, system.fund.recovery(number).recovered
         units = (from_units(value, decimals) for value in (paid, back, paid - back))
         found.append(RecordedEvent(number, receipt, *units))
     return tuple(found)
-
-
-def _paid(receipt: bytes) -> int:
-    legs = "(uint256,uint256,uint256,uint256,uint256)[]"
-    loss = "(uint256,uint256,uint256,uint256,uint256,uint256[],uint256[])"
-    ((_, _, _, found, _),) = decode([f"(uint256,address,uint256[],{legs},{loss})"], receipt)
-    return sum(sum(leg) for leg in found)
 
 
 def _logs(system: System, address: str, signature: str) -> Iterator[tuple[list[str], bytes]]:

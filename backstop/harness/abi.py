@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import rlp  # type: ignore[import-untyped]
 from eth_abi.decoding import ContextFramesBytesIO, UnsignedIntegerDecoder
 from eth_abi.encoding import UnsignedIntegerEncoder
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import ABIRegistry, BaseEquals, registry as shared_registry
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 Abi = Sequence[Mapping[str, Any]]
 """An ABI in its JSON form: a list of functions, events and errors."""
@@ -117,6 +118,11 @@ class Event:
 def checksum(address: str) -> str:
     """The EIP-55 form of a hex address; hashing is slow, so the results are kept."""
     return str(to_checksum_address(address))
+
+
+def created_address(creator: str, nonce: int) -> str:
+    """Address of what `creator` deploys with this nonce: keccak(rlp([creator, nonce])), low 20."""
+    return checksum("0x" + keccak(rlp.encode([to_canonical_address(creator), nonce]))[12:].hex())
 
 
 def address_of(value: Any) -> str:

@@ -23,6 +23,7 @@ from typing import IO, Self
 from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 
+from backstop.chain.processes import stop
 from backstop.harness.rpc import RpcClient
 
 MNEMONIC = "test test test test test test test test test test test junk"
@@ -201,12 +202,7 @@ class Anvil:
             self._watchdog.communicate()
             self._watchdog = None
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            stop(self._process)
             self._process = None
         if self._output is not None:
             self._output.close()

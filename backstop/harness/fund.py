@@ -10,26 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eth_utils import keccak
-
-from backstop.harness.abi import checksum
+from backstop.harness.abi import created_address
 from backstop.harness.rpc import Contract, RpcClient
 
 ZERO_ADDRESS = "0x" + "00" * 20
 MAX_UINT256 = 2**256 - 1
-
-
-def created_address(creator: str, nonce: int) -> str:
-    """Address of what `creator` deploys with this nonce: the hash of rlp([creator, nonce])."""
-    payload = b"\x94" + bytes.fromhex(creator[2:])
-    if nonce == 0:
-        payload += b"\x80"
-    elif nonce < 0x80:
-        payload += bytes([nonce])
-    else:
-        raw = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-        payload += bytes([0x80 + len(raw)]) + raw
-    return checksum("0x" + keccak(bytes([0xC0 + len(payload)]) + payload)[12:].hex())
 
 
 @dataclass

@@ -14,8 +14,8 @@ from eth_utils import to_canonical_address, to_checksum_address
 
 from backstop.chain.artifacts import engine_abi
 from backstop.chain.signing import Domain, account_id
+from backstop.harness.abi import created_address
 from backstop.harness.anvil import account_address
-from backstop.harness.fund import created_address
 from backstop.harness.rpc import Contract, RpcClient
 from backstop.model.backstop import Caps
 from backstop.model.engine_state import Clock, LiquidationParameters, MarketParameters

@@ -7,7 +7,6 @@ WAD; a hook that raises leaves what the surrounding transaction has to undo.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from . import side_index
@@ -27,20 +26,8 @@ from .fund import Legs, Receipt as FundReceipt
 from .oracle import Validity
 
 
-@dataclass(frozen=True)
-class LayerPayments:
+class LayerPayments(Legs):
     """What the fund's layers paid of one market's part of a deficit, WAD."""
-
-    compartment: int = 0
-    reserve: int = 0
-    staked: int = 0
-    backing: int = 0
-    reinsurance: int = 0
-
-    @property
-    def total(self) -> int:
-        """All layers together."""
-        return self.compartment + self.reserve + self.staked + self.backing + self.reinsurance
 
 
 class FundPort(Protocol):

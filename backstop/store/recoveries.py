@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from eth_abi.abi import decode
-
+from backstop.chain.receipts import decode_receipt
 from backstop.harness.abi import checksum
-
-_LEGS: Final = "(uint256,uint256,uint256,uint256,uint256)[]"
-_LOSS: Final = "(uint256,uint256,uint256,uint256,uint256,uint256[],uint256[])"
-_RECEIPT: Final = f"(uint256,address,uint256[],{_LEGS},{_LOSS})"
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ def repayment(receipt: bytes, start: int, end: int) -> Repayment:
         start: what had been recovered before.
         end: what has been recovered afterwards.
     """
-    ((_, claimant, markets, legs, _),) = decode([_RECEIPT], receipt)
+    event = decode_receipt(receipt)
     base = 0
 
     def part(loss: int) -> int:
@@ -44,7 +38,11 @@ def repayment(receipt: bytes, start: int, end: int) -> Repayment:
         return max(0, high - low)
 
     reinsurance, backing, staked, reserve = (
-        part(sum(leg[place] for leg in legs)) for place in (4, 3, 2, 1)
+        part(sum(getattr(leg, layer) for leg in event.legs))
+        for layer in ("reinsurance", "backing", "staked", "reserve")
     )
-    compartments = tuple((market, part(leg[0])) for market, leg in zip(markets, legs, strict=True))
-    return Repayment(checksum(claimant), reinsurance, backing, staked, reserve, compartments)
+    compartments = tuple(
+        (market, part(leg.compartment))
+        for market, leg in zip(event.markets, event.legs, strict=True)
+    )
+    return Repayment(checksum(event.claimant), reinsurance, backing, staked, reserve, compartments)

@@ -15,24 +15,12 @@ from incident_cases import BIG, COOLDOWN, DAY, WEEK
 from backstop.chain.config import Parameters
 from backstop.chain.deploy import RpcDeployer, System, deploy
 from backstop.harness.bench import ROOT, Bench, deploy_bench
-from backstop.harness.fund import FundWorld, deploy_fund
+from backstop.harness.fund import FundWorld
 from backstop.harness.incidents import Result, rows, table
 from backstop.harness.rpc import RpcClient
 
 _RESULTS = pytest.StashKey[dict[str, Result]]()
 _NAME = re.compile(r"test_i(\d\d)_")
-
-
-@pytest.fixture(scope="session")
-def deployed_bench(rpc: RpcClient, project: Any) -> Bench:
-    return deploy_bench(rpc, project.get_contract)
-
-
-@pytest.fixture
-def bench(deployed_bench: Bench, rpc: RpcClient) -> Iterator[Bench]:
-    """The whole system, both markets at 100; undone afterwards."""
-    with rpc.isolated():
-        yield replace(deployed_bench, nonces={})
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +34,6 @@ def hostile(deployed_hostile: Bench, rpc: RpcClient) -> Iterator[Bench]:
     """The whole system with a token that misbehaves on request."""
     with rpc.isolated():
         yield replace(deployed_hostile, nonces={})
-
-
-@pytest.fixture(scope="session")
-def deployed_fund(rpc: RpcClient, project: Any, owner: Any) -> FundWorld:
-    return deploy_fund(rpc, project.get_contract, owner.address)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from backstop.chain.artifacts import ROOT
 from backstop.chain.clients import Keeper, Trader
@@ -21,6 +24,41 @@ LOCAL = ROOT / "parameters" / "local.yaml"
 @pytest.fixture(scope="session")
 def parameters() -> Parameters:
     return Parameters.load(LOCAL)
+
+
+@pytest.fixture
+def ape_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
+    """`ape_run("fund --json")`: a command in this process; records of deployments go to tmp_path.
+
+    The contracts are those that `make test` has compiled.
+    """
+    from ape._cli import cli
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(
+        "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
+    )
+    monkeypatch.setenv("BACKSTOP_DEPLOYMENTS", str(tmp_path / "deployments"))
+
+    def run(line: str) -> Result:
+        result = CliRunner().invoke(cli, ["run", *shlex.split(line)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def said(ape_run: Callable[[str], Result]) -> Callable[..., str]:
+    """`said("fund", 1)`: what `ape_run` prints, ending with this exit code."""
+
+    def run(line: str, code: int = 0) -> str:
+        result = ape_run(line)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
 
 
 @pytest.fixture(scope="module")

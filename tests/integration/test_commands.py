@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from backstop.chain.artifacts import ROOT
 from backstop.chain.record import DeploymentError
@@ -23,25 +22,15 @@ from backstop.harness.rpc import NodeError
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run("ape run fund")` gives exit code, stdout and stderr."""
-    from ape._cli import cli
-
-    monkeypatch.chdir(ROOT)
-    # `make test` has compiled
-    monkeypatch.setattr(
-        "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
-    )
-    monkeypatch.setenv("BACKSTOP_DEPLOYMENTS", str(tmp_path / "deployments"))
+def run(ape_run, tmp_path):
+    """`run("ape run fund")` as a page shows it; JSON and YAML files go to tmp_path."""
 
     def run_(line):
-        words = shlex.split(line)
-        words = [str(tmp_path / w) if w.endswith((".json", ".yaml")) else w for w in words]
-        assert words[0] == "ape"
-        result = CliRunner().invoke(cli, words[1:])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+        words = [
+            str(tmp_path / w) if w.endswith((".json", ".yaml")) else w for w in shlex.split(line)
+        ]
+        assert words[:2] == ["ape", "run"]
+        return ape_run(shlex.join(words[2:]))
 
     return run_
 

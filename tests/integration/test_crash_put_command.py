@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import shlex
 
 import pytest
-from click.testing import CliRunner
 
 from backstop.chain.artifacts import ROOT
 
@@ -15,31 +13,16 @@ DAY = 86_400
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run("crash_put status")`: output and exit code of `ape run`, on a system with a put."""
-    from ape._cli import cli
-
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(
-        "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
-    )
-    monkeypatch.setenv("BACKSTOP_DEPLOYMENTS", str(tmp_path / "deployments"))
-
-    def run_(line, code=0):
-        result = CliRunner().invoke(cli, ["run", *shlex.split(line)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result.output
-
+def run(said, tmp_path):
+    """`run("crash_put status")`: output of `ape run`, on a system with a put."""
     text = (ROOT / "parameters" / "local.yaml").read_text()
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("  # reinsurance:"))
     for i in range(start, start + 4):
         lines[i] = lines[i].replace("# ", "", 1)
     (tmp_path / "p.yaml").write_text("\n".join(lines))
-    run_(f"deploy --account TEST::0 --parameters {tmp_path / 'p.yaml'}")
-    return run_
+    said(f"deploy --account TEST::0 --parameters {tmp_path / 'p.yaml'}")
+    return said
 
 
 def moment(timestamp):

@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shlex
 
 import pytest
-from click.testing import CliRunner
+from lab_cases import FEW, failed, rows, summary
 
-from backstop.chain.artifacts import ROOT
 from backstop.chain.config import Parameters
-
-FEW = "--paths 300 --level 0.95 --backend serial --horizon 6h"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run("size-fund --paths 10")` gives exit code and output; results go below tmp_path."""
-    from ape._cli import cli
-
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(
-        "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
-    )
-    monkeypatch.setenv("BACKSTOP_DEPLOYMENTS", str(tmp_path / "deployments"))
-
-    def run_(line):
-        result = CliRunner().invoke(cli, ["run", *shlex.split(line)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run_
-
-
-def failed(result, code=2):
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
-
-
-def summary(folder):
-    return json.loads((folder / "summary.json").read_text())
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def run(ape_run):
+    return ape_run
 
 
 def test_recommended_parameters_deploy(run, tmp_path):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from decimal import Decimal
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
 from backstop.chain.artifacts import ROOT
 from backstop.chain.deploy import attach
@@ -20,30 +18,9 @@ STAKER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 
 @pytest.fixture
-def bare(tmp_path, monkeypatch):
-    """`bare("fund")`: output of `ape run` with the expected exit code; nothing is deployed yet."""
-    from ape._cli import cli
-
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(
-        "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
-    )
-    monkeypatch.setenv("BACKSTOP_DEPLOYMENTS", str(tmp_path / "deployments"))
-
-    def run(line, code=0):
-        result = CliRunner().invoke(cli, ["run", *shlex.split(line)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return run
-
-
-@pytest.fixture
-def run(bare):
-    bare("deploy --account TEST::0")
-    return bare
+def run(said):
+    said("deploy --account TEST::0")
+    return said
 
 
 def pool(run):
@@ -197,17 +174,17 @@ def test_upkeep_does_what_applies(run, rpc, tmp_path):
     assert broken["followFund"].state == "done"
 
 
-def test_a_deployment_without_staking_target_and_cover(bare, tmp_path):
+def test_a_deployment_without_staking_target_and_cover(said, tmp_path):
     parameters = yaml.safe_load((ROOT / "parameters" / "local.yaml").read_text())
     for section in ("staking", "target"):
         del parameters["fund"][section]
     for market in parameters["markets"]:
         del market["cover"]
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(parameters))
-    bare(f"deploy --account TEST::0 --parameters {tmp_path / 'p.yaml'}")
-    assert "staking is not open: its cap is 0" in bare("stake 5 --account TEST::1 --mint", 1)
-    states = {c["state"] for c in chores(bare).values()}
+    said(f"deploy --account TEST::0 --parameters {tmp_path / 'p.yaml'}")
+    assert "staking is not open: its cap is 0" in said("stake 5 --account TEST::1 --mint", 1)
+    states = {c["state"] for c in chores(said).values()}
     assert states == {"skipped"}
-    terms = json.loads(bare("fund --json"))["terms"]
+    terms = json.loads(said("fund --json"))["terms"]
     assert [(t["follows"], t["surcharge_ppm"]) for t in terms] == [(False, 7500)] * 2
-    assert "room     0.00 of at most 0.00" in bare("stakes")
+    assert "room     0.00 of at most 0.00" in said("stakes")

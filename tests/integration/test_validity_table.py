@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backstop.harness.bench import Bench, deploy_bench
+from backstop.harness.bench import Bench
 from backstop.harness.rpc import Reverted, RpcClient
 from backstop.model.oracle import Validity
 
@@ -36,16 +36,11 @@ def table() -> list[tuple[str, Validity, bool]]:
     return rows
 
 
-@pytest.fixture(scope="module")
-def deployed(rpc: RpcClient, project: Any) -> Bench:
-    return deploy_bench(rpc, project.get_contract)
-
-
 @pytest.fixture
-def bench(deployed: Bench, rpc: RpcClient) -> Iterator[Bench]:
+def bench(deployed_bench: Bench, rpc: RpcClient) -> Iterator[Bench]:
     """The trader is long 20 at 100 in market 0, with 300 of equity."""
     with rpc.isolated():
-        b = replace(deployed, nonces={})
+        b = replace(deployed_bench, nonces={})
         for market in (0, 1):
             b.set_market(market, makerFeePpm=0, takerFeePpm=0, rewardPpm=0)
         b.deposit(TRADER, 300)

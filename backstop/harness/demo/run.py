@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from rich.console import Console
 from backstop.chain.artifacts import ROOT, MissingArtifact, build_artifacts
 from backstop.chain.config import ConfigError
 from backstop.chain.deploy import DeploymentError
+from backstop.chain.processes import interruptible
 from backstop.harness.abi import NoData, Reverted
 from backstop.harness.anvil import Anvil, AnvilError
 from backstop.harness.demo.book import TRADER
@@ -74,7 +73,7 @@ def run(settings: Settings) -> int:
     """Play a scenario and report; returns the exit code. Nothing is left behind."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        with _interruptible():
+        with interruptible():
             return _run(settings)
     except ConfigError as error:
         errors.print(f"Error: {error}")
@@ -94,21 +93,6 @@ def run(settings: Settings) -> int:
     except Reverted as error:
         errors.print(f"Error: a contract refused what the demo needs: {error}")
     return FAILED
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise KeyboardInterrupt; ape's own handler ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _run(settings: Settings) -> int:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from backstop.chain.artifacts import ROOT
 from backstop.chain.deploy import System
+from backstop.chain.processes import stop
 
 
 class Watch:
@@ -74,12 +75,7 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            stop(self._process)
             self._process = None
         if self._folder is not None:
             self._folder.cleanup()

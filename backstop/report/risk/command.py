@@ -7,19 +7,21 @@ user can get wrong ends in one sentence and exit code 2. Ctrl-C ends a run with 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
 from backstop.chain.commands import DurationType, UserError, translated
+from backstop.chain.processes import interruptible
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,21 +45,6 @@ def _let_workers_import() -> None:
     root = str(Path(__file__).resolve().parents[3])
     if root not in sys.path:
         sys.path.append(root)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise KeyboardInterrupt; ape's own handler ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -112,11 +99,19 @@ class PairType(click.ParamType):
         return name, rest
 
 
-def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+def _packed(name: str, pack: Callable[..., Any], *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Options that a command gets as one: the parameter `name`, made of their values by `pack`."""
+    wanted = inspect.signature(pack).parameters
+
     def apply(function: F) -> F:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
+        @functools.wraps(function)
+        def packed(**values: Any) -> Any:
+            mine = {key: values.pop(key) for key in wanted}
+            return function(**values, **{name: pack(**mine)})
+
+        for option in reversed(options):
+            packed = option(packed)
+        return cast(F, packed)
 
     return apply
 
@@ -148,7 +143,42 @@ def numbers(low: float, high: float) -> click.ParamType:
     return _Numbers(low, high)
 
 
-platform_options = _stack(
+# --- reading --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlatformSource:
+    """Whose book, rules and fund are studied: a scenario's, or those of a deployed system."""
+
+    scenario: str | None
+    accounts: int | None
+    book_seed: int
+    network: str | None
+    volumes: tuple[tuple[str, str], ...]
+
+    def load(self) -> Any:
+        """The platform; UserError where options exclude each other."""
+        if self.network is None:
+            from backstop.harness.scenario import DEFAULT, Scenario
+            from backstop.report.risk.platform import from_scenario
+
+            if self.volumes:
+                raise UserError("--volume goes with --network: a scenario has its own volumes", 2)
+            scenario = Scenario.load(self.scenario or DEFAULT, accounts=self.accounts)
+            return from_scenario(scenario, self.book_seed)
+        if self.scenario is not None or self.accounts is not None:
+            raise UserError(
+                "--network and --scenario or --accounts exclude each other: choose one", 2
+            )
+        with connected(self.network) as system:
+            from backstop.report.risk.onchain import read_platform
+
+            return read_platform(system, amounts(self.volumes, "--volume"))
+
+
+platform_options = _packed(
+    "source",
+    PlatformSource,
     click.option("--scenario", default=None, help="Scenario whose book, rules and fund are taken."
                  "  [default: crash-2025-10-10]"),
     click.option("--accounts", type=click.IntRange(10), help="Accounts of the scenario's book."),
@@ -161,62 +191,6 @@ platform_options = _stack(
                  help="MARKET=AMOUNT traded a day on the venues liquidations go to; repeat. For a"
                  " chain.  [default: measured, else reference]"),
 )  # fmt: skip
-
-price_options = _stack(
-    click.option("--prices", "files", type=PairType(), multiple=True,
-                 help="MARKET=FILE of klines (CSV, also .gz); once for every market.  [default:"
-                 " reference figures]"),
-    click.option("--where", type=PairType(), multiple=True,
-                 help="COLUMN=VALUE: only rows of the price files with this value; repeat."),
-    click.option("--allow-gaps", is_flag=True, help="Count a gap in a price file as one long bar."),
-)  # fmt: skip
-
-run_options = _stack(
-    click.option("--backend", type=click.Choice(("process", "serial", "dask", "ray")),
-                 default="process", show_default=True, help="Where paths are computed."),
-    click.option("--address", default=None, help="Of a running dask or ray cluster."),
-    click.option("--workers", type=click.IntRange(1), help="Local processes; else one a core."),
-)  # fmt: skip
-
-
-def out_option(name: str) -> Callable[[F], F]:
-    """`--out`, by default a folder under reports/, and `--json`."""
-    return _stack(
-        click.option("--out", type=click.Path(file_okay=False, path_type=Path),
-                     default=Path("reports") / name, show_default=True,
-                     help="Folder of report.html, summary.json and the CSV files."),
-        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
-    )  # fmt: skip
-
-
-duration = DurationType()
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-def load_platform(
-    *,
-    scenario: str | None,
-    accounts: int | None,
-    book_seed: int,
-    network: str | None,
-    volumes: tuple[tuple[str, str], ...],
-) -> Any:
-    """The platform of the options: a scenario's, or that of a deployed system."""
-    if network is None:
-        from backstop.harness.scenario import DEFAULT, Scenario
-        from backstop.report.risk.platform import from_scenario
-
-        if volumes:
-            raise UserError("--volume goes with --network: a scenario has its own volumes", 2)
-        return from_scenario(Scenario.load(scenario or DEFAULT, accounts=accounts), book_seed)
-    if scenario is not None or accounts is not None:
-        raise UserError("--network and --scenario or --accounts exclude each other: choose one", 2)
-    with connected(network) as system:
-        from backstop.report.risk.onchain import read_platform
-
-        return read_platform(system, amounts(volumes, "--volume"))
 
 
 @contextlib.contextmanager
@@ -245,17 +219,80 @@ def amounts(pairs: tuple[tuple[str, str], ...], option: str) -> dict[str, float]
     return found
 
 
-def load_bars(
-    files: tuple[tuple[str, str], ...], where: tuple[tuple[str, str], ...], allow_gaps: bool
-) -> dict[str, Any]:
-    """The price files of the options."""
-    from backstop.report.risk.prices import read_files
+@dataclass(frozen=True)
+class PriceFiles:
+    """Klines of the markets, as the options name them."""
 
-    names = [name for name, _ in files]
-    repeated = {name for name in names if names.count(name) > 1}
-    if repeated:
-        raise UserError(f"--prices {', '.join(sorted(repeated))} is given twice: keep one", 2)
-    return read_files({name: Path(text) for name, text in files}, dict(where), allow_gaps)
+    files: tuple[tuple[str, str], ...]
+    where: tuple[tuple[str, str], ...]
+    allow_gaps: bool
+
+    def load(self) -> dict[str, Any]:
+        """The bars by market."""
+        from backstop.report.risk.prices import read_files
+
+        names = [name for name, _ in self.files]
+        repeated = {name for name in names if names.count(name) > 1}
+        if repeated:
+            raise UserError(f"--prices {', '.join(sorted(repeated))} is given twice: keep one", 2)
+        files = {name: Path(text) for name, text in self.files}
+        return read_files(files, dict(self.where), self.allow_gaps)
+
+
+price_options = _packed(
+    "price_files",
+    PriceFiles,
+    click.option("--prices", "files", type=PairType(), multiple=True,
+                 help="MARKET=FILE of klines (CSV, also .gz); once for every market.  [default:"
+                 " reference figures]"),
+    click.option("--where", type=PairType(), multiple=True,
+                 help="COLUMN=VALUE: only rows of the price files with this value; repeat."),
+    click.option("--allow-gaps", is_flag=True, help="Count a gap in a price file as one long bar."),
+)  # fmt: skip
+
+
+def _runner(backend: str, address: str | None, workers: int | None) -> dict[str, Any]:
+    return {"backend": backend, "address": address, "workers": workers}
+
+
+run_options = _packed(
+    "runner",
+    _runner,
+    click.option("--backend", type=click.Choice(("process", "serial", "dask", "ray")),
+                 default="process", show_default=True, help="Where paths are computed."),
+    click.option("--address", default=None, help="Of a running dask or ray cluster."),
+    click.option("--workers", type=click.IntRange(1), help="Local processes; else one a core."),
+)  # fmt: skip
+
+
+def model_options(paths: int) -> Callable[[F], F]:
+    """Which price paths, how many, how long, and their seed."""
+
+    def apply(function: F) -> F:
+        for option in reversed(
+            (
+                click.option(
+                    "--model",
+                    default="auto",
+                    show_default=True,
+                    type=click.Choice(("auto", "fhs", "bootstrap", "history", "merton")),
+                    help="Of the price paths; auto: fhs with price files, merton without.",
+                ),
+                click.option("--paths", default=paths, type=click.IntRange(1), show_default=True),
+                click.option(
+                    "--horizon",
+                    type=DurationType(),
+                    default="1d",
+                    show_default=True,
+                    help="Length of a path: the time until an emptied fund is filled again.",
+                ),
+                click.option("--seed", default=0, type=click.IntRange(0, 2**63), show_default=True),
+            )
+        ):
+            function = option(function)
+        return function
+
+    return apply  # fmt: skip
 
 
 # --- progress and answers -------------------------------------------------------------------------
@@ -317,22 +354,45 @@ def risk_text(progress: Any) -> str:
     return f"{text} ({short(progress.interval.lower)} to {short(progress.interval.upper)})"
 
 
-def finish(
-    out: Path,
-    as_json: bool,
-    page: Any,
-    summary: Mapping[str, Any],
-    files: Mapping[str, str],
-    text: str,
-) -> None:
-    """Write the folder, print the answer, and end with 130 if the run was stopped."""
-    from backstop.report.risk.outputs import plain, write_folder
+@dataclass(frozen=True)
+class Output:
+    """Where the report goes and how the answer is printed."""
 
-    write_folder(out, page.render(), summary, files)
-    if as_json:
-        click.echo(json.dumps(plain(summary), sort_keys=True, indent=1))
-    else:
-        click.echo(f"{text}\nwritten to {out}/report.html, summary.json and {len(files)} CSV files")
-    if summary.get("partial"):
-        click.echo("stopped: the report is partial and says so", err=True)
-        click.get_current_context().exit(STOPPED)
+    out: Path
+    as_json: bool
+
+    def write(self, report: tuple[Any, Mapping[str, Any], Mapping[str, str]], width: int) -> None:
+        """Write the folder, print the answer, and end with 130 if the run was stopped.
+
+        Args:
+            report: page, summary and CSV files.
+            width: of the names before the figures, in characters.
+        """
+        from backstop.report.risk.outputs import plain, write_folder
+
+        page, summary, files = report
+        write_folder(self.out, page.render(), summary, files)
+        if self.as_json:
+            click.echo(json.dumps(plain(summary), sort_keys=True, indent=1))
+        else:
+            for text in page.alerts:
+                click.echo(text)
+            for one in page.counters:
+                click.echo(f"{one.label:{width}} {one.value:>16}  {one.note}")
+            names = f"report.html, summary.json and {len(files)} CSV files"
+            click.echo(f"written to {self.out}/{names}")
+        if summary.get("partial"):
+            click.echo("stopped: the report is partial and says so", err=True)
+            click.get_current_context().exit(STOPPED)
+
+
+def out_option(name: str) -> Callable[[F], F]:
+    """`--out`, by default a folder under reports/, and `--json`."""
+    return _packed(
+        "output",
+        Output,
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path),
+                     default=Path("reports") / name, show_default=True,
+                     help="Folder of report.html, summary.json and the CSV files."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    )  # fmt: skip
