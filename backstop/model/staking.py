@@ -41,7 +41,10 @@ class ExitBucket:
 
 @dataclass
 class Holder:
-    """Shares of a series, and the oldest unclaimed request (0: none), as they are since `era`."""
+    """Shares of a series and a request, as they are since `era`.
+
+    The request is the oldest unclaimed one; it stays when all of it is claimed, 0 before the first.
+    """
 
     shares: int = 0
     series: int = 0
@@ -188,7 +191,8 @@ class StakedTranche:
         old.assets += assets
         old.shares += bucket_shares
         h = self._holder(controller)
-        if h.request in (0, epoch):
+        free = h.request == 0 or (h.request_shares == 0 and not self.requested(controller, epoch))
+        if free or h.request == epoch:
             self._remember(controller)
             h.request = epoch
             h.request_shares += bucket_shares
@@ -458,8 +462,6 @@ class StakedTranche:
         if h.request == request:
             self._remember(controller)
             h.request_shares -= shares
-            if h.request_shares == 0:
-                h.request = 0
         else:
             self._change_later(controller, request, -shares)
         b = self.buckets[request]

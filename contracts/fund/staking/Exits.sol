@@ -126,10 +126,13 @@ abstract contract Exits is Recovering {
         _storeBucket(id, b.assets + assets, b.shares + bucketShares, maturity);
     }
 
-    /// @dev One request a controller and epoch: a second one in the same epoch adds to it.
+    /// @dev One request a controller and epoch: a second one in the same epoch adds to it, wherever it is kept. The
+    /// place in the holder's slot is free before the first request and again when what was there has been claimed.
     function _queue(address controller, uint256 id, uint256 bucketShares, uint8 era_) private {
         Holder memory h = _holders[controller];
-        if (h.request == 0 || h.request == id) {
+        bool inSlot = h.request == 0 || h.request == id;
+        if (!inSlot && h.requestShares == 0) inSlot = _laterRequests[controller][id].shares == 0;
+        if (inSlot) {
             _remember(controller, h, era_);
             _storeHolder(controller, h.shares, h.series, id, h.requestShares + bucketShares, era_);
         } else {
@@ -194,6 +197,6 @@ abstract contract Exits is Recovering {
         }
         uint256 left = h.requestShares - shares;
         _remember(controller, h, era_);
-        _storeHolder(controller, h.shares, h.series, left == 0 ? 0 : id, left, era_);
+        _storeHolder(controller, h.shares, h.series, id, left, era_);
     }
 }

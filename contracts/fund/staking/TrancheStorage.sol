@@ -60,7 +60,7 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
 
     /// @dev Shares of a series that ended count as none. A controller's oldest unclaimed request is kept here, further
     /// ones in `_laterRequests`.
-    /// @param request number of the epoch, 0 if there is none
+    /// @param request number of the epoch, 0 if there has been none; stays when all of it is claimed
     /// @param requestShares in shares of that bucket
     /// @param era shares and request are what they are since this loss; what they were before is in `_past`
     struct Holder {

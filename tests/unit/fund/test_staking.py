@@ -345,6 +345,28 @@ def test_requests_of_several_epochs(world: FundWorld, bob: Any) -> None:
     assert world.token.balanceOf(world.fund.address) == 65
 
 
+def test_a_request_added_to_after_an_older_claim(world: FundWorld, bob: Any, carol: Any) -> None:
+    """Both parts of it count, whether the older request was claimed between them or not."""
+    t, client, me = world.tranche, world.client, bob.address
+    t.deposit(100, me, sender=me)
+    t.requestRedeem(10 * SHARES, me, me, sender=me)
+    client.warp(COOLDOWN + WEEK)
+    t.requestRedeem(20 * SHARES, me, me, sender=me)
+    t.claim(1, me, me, sender=me)
+    t.requestRedeem(30 * SHARES, me, me, sender=me)
+    assert t.bucket(2)[0].shares == t.pendingRedeemRequest(2, me) == 50
+    t.requestRedeem(5 * SHARES, carol.address, me, sender=me)
+    client.warp(COOLDOWN + WEEK)
+    assert t.claimableRedeemRequest(2, me) == 50
+    before = world.token.balanceOf(me)
+    t.claim(2, me, me, sender=me)
+    assert world.token.balanceOf(me) - before == 50
+    assert t.bucket(2)[0].shares == t.claimableRedeemRequest(2, carol.address) == 5
+    # what was claimed leaves the place in the holder's slot for the next request
+    t.requestRedeem(15 * SHARES, me, me, sender=me)
+    assert t.pendingRedeemRequest(3, me) == 15
+
+
 def test_terms_of_a_request_never_change(world: FundWorld, bob: Any, carol: Any) -> None:
     """I27: and a shorter cooldown lets nobody overtake."""
     t, client, me = world.tranche, world.client, bob.address
