@@ -7,14 +7,15 @@ ape the signing, the gas estimate and the provider are ape's; encoding and decod
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from backstop.harness.abi import AbiRegistry, address_of, checksum
 from backstop.harness.rpc import Contract, NodeError, Receipt, RpcClient, RpcError
 
-__all__ = ["ApeClient", "Client", "Contract", "Receipt"]
+__all__ = ["ApeClient", "Client", "Contract", "Receipt", "ask_all"]
 
 Client = RpcClient
 """The transport protocol, by its first implementation."""
@@ -88,6 +89,53 @@ class ApeClient(RpcClient):
             time.sleep(0.2)
         receipt: Mapping[str, Any] = _plain(found)
         return receipt
+
+
+_TOGETHER: Final = 100
+"""Requests of one batch: enough to save time, few enough for every node's limit."""
+
+Request = tuple[str, Sequence[Any]]
+"""A method and its parameters."""
+
+
+def ask_all(client: Client, requests: Sequence[Request]) -> list[Any]:
+    """The results of many requests in their order, a batch at a time; an RpcError in place of one.
+
+    A node that does not know batches, and ape's connection, are asked one by one.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    results: list[Any] = []
+    for start in range(0, len(requests), _TOGETHER):
+        results += _ask(client, requests[start : start + _TOGETHER])
+    return results
+
+
+def _ask(client: Client, requests: Sequence[Request]) -> list[Any]:
+    if len(requests) > 1 and not isinstance(client, ApeClient):
+        body = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+            for number, (method, params) in enumerate(requests)
+        ]
+        answers = json.loads(client._post(json.dumps(body).encode(), "a batch"))
+        if isinstance(answers, list) and len(answers) == len(requests):
+            by_number = {answer["id"]: answer for answer in answers}
+            return [_result(by_number[number]) for number in range(len(requests))]
+    return [_one(client, method, params) for method, params in requests]
+
+
+def _result(answer: Mapping[str, Any]) -> Any:
+    if (error := answer.get("error")) is None:
+        return answer["result"]
+    return RpcError(error.get("code", 0), str(error.get("message", "")), error.get("data"))
+
+
+def _one(client: Client, method: str, params: Sequence[Any]) -> Any:
+    try:
+        return client.rpc(method, *params)
+    except RpcError as error:
+        return error
 
 
 def _plain(value: Any) -> Any:

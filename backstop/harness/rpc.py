@@ -268,14 +268,7 @@ class RpcClient:
             at: `block.timestamp` that the call sees; that of the latest block if missing.
             block: number or name of the block whose state is read.
         """
-        request: dict[str, Any] = {"to": address_of(to), "data": _hex(data)}
-        if sender is not None:
-            request["from"] = address_of(sender)
-        if value:
-            request["value"] = hex(value)
-        params: list[Any] = [request, hex(block) if isinstance(block, int) else block]
-        if at is not None:
-            params += [None, {"time": hex(at)}]
+        params = call_parameters(to, data, sender=sender, value=value, at=at, block=block)
         try:
             return bytes.fromhex(self.rpc("eth_call", *params)[2:])
         except RpcError as error:
@@ -553,6 +546,27 @@ class RpcClient:
             error.add_note(f"while reading the probe {name}")
             raise error
         return data if probe.function is None else probe.function.decode(data)
+
+
+def call_parameters(
+    to: Any,
+    data: bytes | str,
+    *,
+    sender: Any = None,
+    value: int = 0,
+    at: int | None = None,
+    block: int | str = "latest",
+) -> list[Any]:
+    """The parameters of an `eth_call`; arguments as of `RpcClient.call`."""
+    request: dict[str, Any] = {"to": address_of(to), "data": _hex(data)}
+    if sender is not None:
+        request["from"] = address_of(sender)
+    if value:
+        request["value"] = hex(value)
+    params: list[Any] = [request, hex(block) if isinstance(block, int) else block]
+    if at is not None:
+        params += [None, {"time": hex(at)}]
+    return params
 
 
 class _Overload:

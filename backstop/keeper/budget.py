@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from backstop.chain.units import PPM
@@ -9,6 +10,8 @@ from backstop.keeper.config import COIN, GasConfig
 
 _HOUR = 3600
 _DAY = 86_400
+_SWEEP = 60
+"""Seconds between two looks for what is older than a day."""
 
 
 @dataclass
@@ -48,6 +51,11 @@ class Fees:
         return None if fees[0] > self.gas.max_fee else (fees[0], min(fees))
 
 
+def _micros(tokens: float) -> int:
+    """Millionths of a token: integers add up to nothing again when they are taken back."""
+    return round(tokens * 1e6)
+
+
 @dataclass
 class _Cost:
     wei: int
@@ -66,25 +74,44 @@ class Budget:
     per_hour: int
     per_day: int
     _costs: dict[int, _Cost] = field(default_factory=dict)
+    _wei: Counter[int] = field(default_factory=Counter)
+    _lost: Counter[int] = field(default_factory=Counter)
+    _swept: float = 0.0
 
     def reserve(self, nonce: int, wei: int, at: float, profit: float) -> None:
         """A transaction that may cost so much leaves; a second form of it replaces the first."""
-        self._costs[nonce] = _Cost(wei, at, profit)
+        self._set(nonce, _Cost(wei, at, profit))
 
     def settle(self, nonce: int, wei: int, at: float) -> None:
         """A transaction has cost so much."""
         known = self._costs.get(nonce)
-        self._costs[nonce] = _Cost(wei, at, known.profit if known else 0.0)
-        for old in [n for n, cost in self._costs.items() if at - cost.at > _DAY]:
-            del self._costs[old]
+        self._set(nonce, _Cost(wei, at, known.profit if known else 0.0))
+        if at - self._swept > _SWEEP:
+            self._swept = at
+            for old in [n for n, cost in self._costs.items() if at - cost.at > _DAY]:
+                self._book(self._costs.pop(old), -1)
+
+    def _set(self, nonce: int, cost: _Cost) -> None:
+        if (known := self._costs.get(nonce)) is not None:
+            self._book(known, -1)
+        self._costs[nonce] = cost
+        self._book(cost, 1)
+
+    def _book(self, cost: _Cost, sign: int) -> None:
+        """Sums by second, so that hundreds of transactions a block are not added up each time."""
+        second = int(cost.at)
+        for book, amount in ((self._wei, cost.wei), (self._lost, _micros(-cost.profit))):
+            book[second] += sign * max(0, amount)
+            if not book[second]:
+                del book[second]
 
     def spent(self, seconds: int, now: float) -> int:
         """Wei of the last so many seconds."""
-        return sum(cost.wei for cost in self._costs.values() if now - cost.at < seconds)
+        return sum(wei for second, wei in self._wei.items() if now - second < seconds)
 
     def lost(self, now: float) -> float:
         """Tokens that the last day's transactions were expected to lose."""
-        return sum(max(0.0, -cost.profit) for cost in self._costs.values() if now - cost.at < _DAY)
+        return sum(lost for second, lost in self._lost.items() if now - second < _DAY) / 1e6
 
     def left(self, now: float) -> int:
         """Wei that may be spent now."""

@@ -47,6 +47,7 @@ class Journal:
         self._file: int | None = None
         self._lock: int | None = None
         self._written = 0
+        self._needed = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -98,9 +99,13 @@ class Journal:
 
     def write(self, record: Mapping[str, Any]) -> bool:
         """Append a record. True once it is on disk; False while the disk cannot take it."""
+        self.note(record)
+        return self.flush()
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Append a record that goes to disk with the next `flush`: one `fsync` for many."""
         self.records.append(dict(record))
         self._unwritten.append(dict(record))
-        return self.flush()
 
     def flush(self) -> bool:
         """Bring everything to disk that is not there yet."""
@@ -142,10 +147,16 @@ class Journal:
     def _failed(self, error: OSError) -> None:
         self.problem = f"{self.path} cannot be written ({error.strerror or error})"
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is time to write the file anew."""
+        return self._written >= max(_KEPT, 2 * self._needed) and not self._unwritten
+
     def compact(self, needed: list[Record]) -> None:
         """Write the file anew with the records that are still needed, if it has become long."""
-        if self._written < _KEPT or self._unwritten:
+        if not self.is_long:
             return
+        self._needed = len(needed)
         fresh = self.path.with_suffix(".new")
         try:
             with open(fresh, "wb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from backstop.chain.deploy import System
@@ -20,8 +20,11 @@ from backstop.keeper.desk import OFFERED
 from backstop.keeper.metrics import Metrics
 from backstop.keeper.orders import OrderFolder
 from backstop.keeper.patience import Patience
-from backstop.keeper.sender import CannotSend, Intent, Outcome, Sender
+from backstop.keeper.pending import CannotSend, Intent, Outcome
+from backstop.keeper.sender import Sender
 from backstop.keeper.start import check, find_birth, open_sender
+from backstop.keeper.told import outcome_text, too_dear
+from backstop.keeper.trial import refusals
 from backstop.keeper.upkeep import CLOSE, Job, Upkeep
 from backstop.keeper.wallet import Wallet
 from backstop.keeper.watch import Sight, Watch
@@ -30,6 +33,9 @@ from backstop.keeper.ways import choose
 Say = Callable[..., None]
 """`say(sentence, **fields)`: the sentence for people, the fields for programs."""
 
+_TOGETHER: Final = 50
+"""Accounts that are tried and sent for with one request and one write to disk."""
+_CLOCK: Final = "its clock runs, and until the delay is over nothing can be done"
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two tries of a node that does not answer."""
 
@@ -187,10 +193,10 @@ class Keeper:
         try:
             if waiting:
                 self.sender.check_fees()
-            for report in waiting:
+            for start in range(0, len(waiting), _TOGETHER):
                 if self.stop.is_set():
                     return
-                uneconomic += not self._treat_one(self._case(report, sight, orders), sight)
+                uneconomic += self._treat_some(waiting[start : start + _TOGETHER], sight, orders)
             self._treat_inventory(sight)
         except CannotSend as refusal:
             self.metrics.refused.labels(refusal.reason).inc()
@@ -201,18 +207,23 @@ class Keeper:
         account = bytes(report.account)
         return account not in busy and not self.patience.rests(account, block)
 
-    def _treat_one(self, case: Case, sight: Sight) -> bool:
-        """False if no way pays."""
-        choice = choose(case, self._subsidy())
-        if choice.unprofitable and not choice.offers:
-            self._leave(case, self._too_dear(choice.unprofitable[0]))
-            return False
-        offers = choice.offers
-        if self.patience.was_refused(case.account):
-            # what was tried did not succeed: first of all its clock has to run
-            offers = sorted(offers, key=lambda offer: offer.way != "flag")
-        self._try(case, offers, sight)
-        return True
+    def _treat_some(self, reports: Sequence[Any], sight: Sight, orders: tuple[Any, ...]) -> int:
+        """A part of them with few requests; how many cannot be helped by any way that pays."""
+        tries, bound = [], self.sender.bound_margin
+        for report in reports:
+            case = self._case(report, sight, orders, bound)
+            choice = choose(case, self._subsidy())
+            if choice.unprofitable and not choice.offers:
+                self._leave(case, too_dear(choice.unprofitable[0]))
+                continue
+            offers = choice.offers
+            if self.patience.was_refused(case.account):
+                # what was tried did not succeed: first of all its clock has to run
+                offers = sorted(offers, key=lambda offer: offer.way != "flag")
+            tries.append((case, offers))
+            bound += offers[0].margin if offers else 0.0
+        self._try(tries, sight)
+        return len(reports) - len(tries)
 
     def _treat_inventory(self, sight: Sight) -> None:
         """What the fund holds: bought where that pays, torn up where it has to be."""
@@ -220,16 +231,16 @@ class Keeper:
         for desk in sight.desks.values():
             if not desk.size or not self._is_due(desk.report, sight.head.number, busy):
                 continue
-            case = self._case(desk.report, sight, ())
+            case = self._case(desk.report, sight, (), self.sender.bound_margin)
             if offers := choose(case, 0.0, OFFERED).offers:
-                self._try(case, offers, sight)
+                self._try([(case, offers)], sight)
 
-    def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...]) -> Case:
+    def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...], bound: float) -> Case:
         return Case(
             report=report,
             markets=sight.markets,
             own=sight.own,
-            bound=self.sender.bound_margin,
+            bound=bound,
             now=self.watch.moment(sight.head),
             gas_price=max(self.sender.fees.price, self.config.gas.priority_fee),
             config=self.config,
@@ -242,25 +253,25 @@ class Keeper:
     def _subsidy(self) -> float:
         return self.config.profit.subsidy_per_day - self.sender.budget.lost(self.clock())
 
-    @staticmethod
-    def _too_dear(offer: Offer) -> str:
-        return (
-            f"{offer.way} does not pay: it would lose {-offer.profit:.4g} tokens after gas"
-            if offer.profit < 0
-            else f"{offer.way} does not pay: it would earn {offer.profit:.4g} tokens after gas"
-        )
-
-    def _try(self, case: Case, offers: list[Offer], sight: Sight) -> None:
-        """The first offer that the contracts would accept now."""
-        reason = "its clock runs, and until the delay is over nothing can be done"
-        for offer in offers:
-            error = self._refusal(self._intent(offer))
-            if error is None:
-                self._send(offer, sight)
-                return
-            self.metrics.reverts.labels(error.name or "none").inc()
-            reason = f"{offer.way}: {explain(error, self.words)}"
-        self._leave(case, reason)
+    def _try(self, tries: list[tuple[Case, list[Offer]]], sight: Sight) -> None:
+        """Of every account the first offer that the contracts would accept now."""
+        reasons: dict[bytes, str] = {}
+        while tries:
+            for case, offers in tries:
+                if not offers:
+                    self._leave(case, reasons.get(case.account, _CLOCK))
+            tries = [(case, offers) for case, offers in tries if offers]
+            errors = self._refusals([self._intent(offers[0]) for _, offers in tries])
+            accepted, left = [], []
+            for (case, offers), error in zip(tries, errors, strict=True):
+                if error is None:
+                    accepted.append(offers[0])
+                    continue
+                self.metrics.reverts.labels(error.name or "none").inc()
+                reasons[case.account] = f"{offers[0].way}: {explain(error, self.words)}"
+                left.append((case, offers[1:]))
+            self._send(accepted, sight)
+            tries = left
 
     def _leave(self, case: Case, reason: str) -> None:
         """Nothing can be done for an account in this block: said where the reason is new."""
@@ -288,18 +299,20 @@ class Keeper:
 
     def _refusal(self, intent: Intent) -> Reverted | None:
         """Why the contracts would refuse this now; None if they would not."""
-        try:
-            self.system.client.call(
-                intent.to,
-                intent.data,
-                sender=self.wallet.address,
-                at=self.watch.at(self.watch.follower.head),
-            )
-        except Reverted as error:
-            return error
-        return None
+        return self._refusals([intent])[0]
 
-    def _send(self, offer: Offer, sight: Sight) -> None:
+    def _refusals(self, intents: Sequence[Intent]) -> list[Reverted | None]:
+        at = self.watch.at(self.watch.follower.head)
+        return refusals(self.system.client, self.wallet.address, intents, at)
+
+    def _send(self, offers: Sequence[Offer], sight: Sight) -> None:
+        try:
+            for offer in offers:
+                self._prepare(offer, sight)
+        finally:
+            self.sender.send_prepared()
+
+    def _prepare(self, offer: Offer, sight: Sight) -> None:
         name = self.words.market(offer.market)
         text = (
             f"{offer.way} of {shown_account(offer.account)} in {name}:"
@@ -311,7 +324,7 @@ class Keeper:
                 self.say(f"would send {text}", event="would send", **fields)
             return
         self.patience.act(offer.account)
-        pending = self.sender.submit(self._intent(offer), sight.head.number)
+        pending = self.sender.prepare(self._intent(offer), sight.head.number)
         self.say(f"sent {text} (nonce {pending.nonce})", event="sent", **fields)
 
     # --- upkeep and what was sent
@@ -362,36 +375,22 @@ class Keeper:
             used = int(outcome.receipt["gasUsed"], 16)
             price = int(outcome.receipt.get("effectiveGasPrice", "0x0"), 16)
             self.metrics.gas_spent.inc(used * price / COIN)
-        text = f"{self._named(intent)} (nonce {pending.nonce})"
         if outcome.kind == "mined":
             self.metrics.expected_profit.inc(max(0.0, intent.profit))
             if (waited := self.patience.answer(intent.account, pending.mined_in)) is not None:
                 self.metrics.wait_blocks.observe(waited)
-            text += f" is mined in block {pending.mined_in}"
         elif outcome.kind == "reverted":
-            error = outcome.error
-            name = error.name if isinstance(error, Reverted) else "none"
+            name = outcome.error.name if isinstance(outcome.error, Reverted) else "none"
             self.metrics.reverts.labels(name or "none").inc()
-            why = explain(error, self.words) if isinstance(error, Reverted) else str(error)
-            text += f" was refused: {why}"
             self.patience.rest(intent.account, pending.mined_in)
-        elif outcome.kind == "cancelled":
-            text = f"nonce {pending.nonce} was used up by an empty transaction"
-        else:
-            text += " lost its nonce to another transaction of this account"
         self.say(
-            text,
+            outcome_text(outcome, self.words),
             event=outcome.kind,
             way=intent.way,
             account=intent.account,
             nonce=pending.nonce,
             block=pending.mined_in,
         )
-
-    def _named(self, intent: Intent) -> str:
-        if intent.account:
-            return f"{intent.way} of {shown_account(intent.account)}"
-        return intent.way if intent.market < 0 else f"poke of {self.words.market(intent.market)}"
 
     def _tell(self, sight: Sight) -> None:
         if sight.own.ok:

@@ -9,96 +9,20 @@ take one transaction of a nonce.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from backstop.chain.transport import ask_all
 from backstop.harness.rpc import NodeError, Reverted, RpcClient, RpcError
 from backstop.keeper.budget import Budget, Fees
 from backstop.keeper.config import GasConfig
 from backstop.keeper.journal import Journal, Record
+from backstop.keeper.pending import Attempt, CannotSend, Intent, Outcome, Pending
 from backstop.keeper.wallet import Wallet, hash_of
 
 _TRANSFER_GAS: Final = 21_000
 _SETTLED_KEPT: Final = 64
 """Blocks for which a mined transaction may still be taken back by a reorganisation."""
-
-
-class CannotSend(RuntimeError):
-    """Nothing was sent, for a reason that passes; the message says which.
-
-    Attributes:
-        reason: one word for the metrics.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Intent:
-    """What a transaction is for.
-
-    Attributes:
-        way: one of the ways, `poke`, or `cancel`.
-        account: who is liquidated; empty if nobody.
-        market: number, or -1.
-        gas: limit.
-        expected_gas: what it will use.
-        profit: expected, in tokens, after gas.
-        margin: of the keeper's account that it will bind, in tokens.
-    """
-
-    way: str
-    account: bytes
-    market: int
-    to: str
-    data: bytes
-    gas: int
-    expected_gas: int
-    profit: float = 0.0
-    margin: float = 0.0
-
-
-@dataclass
-class Attempt:
-    """One signed form of a transaction."""
-
-    hash: str
-    raw: bytes
-    max_fee: int
-    priority_fee: int
-    at: float
-
-
-@dataclass
-class Pending:
-    """A nonce that is in use, with everything signed for it."""
-
-    nonce: int
-    intent: Intent
-    attempts: list[Attempt] = field(default_factory=list)
-    block: int = 0
-    mined_in: int = 0
-    capped: bool = False
-
-    @property
-    def last(self) -> Attempt:
-        """The newest form."""
-        return self.attempts[-1]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a transaction ended: `mined`, `reverted`, `cancelled`, or `lost` to another transaction
-    of the same nonce.
-    """
-
-    pending: Pending
-    kind: str
-    receipt: dict[str, Any] | None = None
-    error: Exception | None = None
 
 
 class Sender:
@@ -130,6 +54,8 @@ class Sender:
         self.pending: dict[int, Pending] = {}
         self.settled: list[Pending] = []
         self._said: set[str] = set()
+        self._prepared: list[Pending] = []
+        self._known = 0
         self._recover()
 
     # --- state
@@ -190,11 +116,17 @@ class Sender:
     # --- sending
 
     def submit(self, intent: Intent, block: int) -> Pending:
-        """Sign, write down, send.
+        """Sign, write down, send; as `prepare` and `send_prepared`."""
+        pending = self.prepare(intent, block)
+        self.send_prepared()
+        return pending
+
+    def prepare(self, intent: Intent, block: int) -> Pending:
+        """Sign a transaction and count it as under way; `send_prepared` lets it go.
 
         Raises:
             CannotSend: fees above the cap, budget used up, too many under way, no coins.
-            NodeError: the node does not answer. The transaction may have left: it is looked after.
+            NodeError: the node does not answer; nothing was signed.
         """
         if len(self.pending) >= self.gas.in_flight:
             raise CannotSend("in flight", f"{len(self.pending)} transactions are under way")
@@ -206,8 +138,18 @@ class Sender:
         pending = Pending(self._next_nonce(), intent, block=block)
         self._sign(pending, max_fee, priority)
         self.pending[pending.nonce] = pending
-        self._send(pending)
+        self._prepared.append(pending)
         return pending
+
+    def send_prepared(self) -> None:
+        """Bring what was signed to disk, then send it.
+
+        Raises:
+            NodeError: the node does not answer. Some may have left: all are looked after.
+        """
+        prepared, self._prepared = self._prepared, []
+        if prepared:
+            self._send(prepared)
 
     def check_fees(self) -> None:
         """CannotSend while the network asks for more than the cap."""
@@ -220,11 +162,13 @@ class Sender:
 
     def _next_nonce(self) -> int:
         """The first nonce that neither the chain, its pool nor the journal knows."""
-        known = int(self.client.rpc("eth_getTransactionCount", self.wallet.address, "pending"), 16)
-        return max(known, max(self.pending, default=-1) + 1)
+        if not self._prepared:  # the node cannot know of what has not left yet
+            address = self.wallet.address
+            self._known = int(self.client.rpc("eth_getTransactionCount", address, "pending"), 16)
+        return max(self._known, max(self.pending, default=-1) + 1)
 
     def _sign(self, pending: Pending, max_fee: int, priority: int) -> None:
-        """Sign a form of the transaction and write it down before anything else happens."""
+        """Sign a form of the transaction and note it down; `_send` brings that to disk first."""
         intent, now = pending.intent, self.clock()
         raw = self.wallet.sign(
             {
@@ -258,13 +202,14 @@ class Sender:
             "at": now,
             "raw": raw.hex(),
         }
-        self._write(record)
+        self.journal.note(record)
         pending.attempts.append(attempt)
         self.budget.reserve(pending.nonce, intent.expected_gas * max_fee, now, intent.profit)
 
-    def _write(self, record: Record) -> None:
+    def _flush(self) -> None:
+        """Bring the journal to disk, and say when that begins or ceases to fail."""
         before = self.journal.problem
-        self.journal.write(record)
+        self.journal.flush()
         problem = self.journal.problem
         if problem and not before:
             self.say(
@@ -274,16 +219,20 @@ class Sender:
         elif before and not problem:
             self.say(f"{self.journal.path} can be written again; nothing is missing in it")
 
-    def _send(self, pending: Pending) -> None:
-        """Hand the newest form to the node; what it says of a known one does not matter."""
-        try:
-            self.client.rpc("eth_sendRawTransaction", "0x" + pending.last.raw.hex())
-        except RpcError as error:
-            text = error.message.lower()
-            if "insufficient" in text or "fund" in text:
-                self._say_once(f"{self.wallet.address} has too few coins for gas: send it some")
-            elif not any(word in text for word in ("known", "already", "nonce", "underpriced")):
-                self._say_once(f"the node does not take transaction {pending.nonce}: {error}")
+    def _send(self, pending: Sequence[Pending]) -> None:
+        """Hand the newest forms to the node; what it says of a known one does not matter."""
+        self._flush()
+        raw = [("eth_sendRawTransaction", ["0x" + one.last.raw.hex()]) for one in pending]
+        for one, answer in zip(pending, ask_all(self.client, raw), strict=True):
+            if isinstance(answer, RpcError):
+                self._refused(one, answer)
+
+    def _refused(self, pending: Pending, error: RpcError) -> None:
+        text = error.message.lower()
+        if "insufficient" in text or "fund" in text:
+            self._say_once(f"{self.wallet.address} has too few coins for gas: send it some")
+        elif not any(word in text for word in ("known", "already", "nonce", "underpriced")):
+            self._say_once(f"the node does not take transaction {pending.nonce}: {error}")
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:
@@ -300,20 +249,17 @@ class Sender:
             useful: whether a transaction that has to be replaced is still worth it; if not, an
                 empty one takes its nonce.
         """
-        if self.journal.problem:
-            self.journal.flush()
         self.settled = [p for p in self.settled if block - p.mined_in < _SETTLED_KEPT]
-        if not self.pending:
-            return []
-        latest = int(self.client.rpc("eth_getTransactionCount", self.wallet.address, "latest"), 16)
         outcomes = []
-        for nonce in sorted(self.pending):
-            pending = self.pending[nonce]
-            outcome = self._result(pending, nonce < latest)
-            if outcome is not None:
-                outcomes.append(outcome)
-            else:
-                self._nudge(pending, useful)
+        if self.pending:
+            address = self.wallet.address
+            latest = int(self.client.rpc("eth_getTransactionCount", address, "latest"), 16)
+            known = [self.pending[nonce] for nonce in sorted(self.pending)]
+            outcomes = self._results([p for p in known if p.nonce < latest])
+            self._nudge([p for p in known if p.nonce >= latest], useful)
+        self._flush()
+        if self.journal.is_long:
+            self.journal.compact(self._needed(self.clock()))
         return outcomes
 
     def reorganised(self) -> None:
@@ -322,14 +268,24 @@ class Sender:
             self.pending[pending.nonce] = pending
         self.settled = []
 
-    def _result(self, pending: Pending, used: bool) -> Outcome | None:
-        """The end of a transaction; None while there is none."""
-        if not used:
-            return None
-        for attempt in reversed(pending.attempts):
-            receipt = self.client.rpc("eth_getTransactionReceipt", attempt.hash)
-            if receipt is not None:
-                return self._mined(pending, attempt, receipt)
+    def _results(self, used: Sequence[Pending]) -> list[Outcome]:
+        """The ends of transactions whose nonces are used."""
+        asked = [("eth_getTransactionReceipt", [p.last.hash]) for p in used]
+        outcomes = []
+        for pending, receipt in zip(used, ask_all(self.client, asked), strict=True):
+            if isinstance(receipt, RpcError):
+                raise receipt
+            outcomes.append(self._result(pending, receipt))
+        return outcomes
+
+    def _result(self, pending: Pending, receipt: dict[str, Any] | None) -> Outcome:
+        """The end of a transaction; the receipt is that of its newest form."""
+        if receipt is not None:
+            return self._mined(pending, pending.last, receipt)
+        for attempt in reversed(pending.attempts[:-1]):
+            older = self.client.rpc("eth_getTransactionReceipt", attempt.hash)
+            if older is not None:
+                return self._mined(pending, attempt, older)
         self._done(pending, 0, 0)
         return Outcome(pending, "lost")
 
@@ -358,25 +314,29 @@ class Sender:
         now = self.clock()
         self.pending.pop(pending.nonce, None)
         self.budget.settle(pending.nonce, cost, now)
-        self._write(
+        self.journal.note(
             {"kind": "done", "nonce": pending.nonce, "cost": cost, "block": block, "at": now}
         )
         if block:
             pending.mined_in = block
             self.settled.append(pending)
-        self.journal.compact(self._needed(now))
 
     def _needed(self, now: float) -> list[Record]:
         """Records of what is under way, could be taken back, or counts for the budget."""
         alive = {*self.pending, *(p.nonce for p in self.settled)}
         return [r for r in self.journal.records if r["nonce"] in alive or now - r["at"] < 86_400]
 
-    def _nudge(self, pending: Pending, useful: Callable[[Intent], bool]) -> None:
-        """A transaction the node has forgotten is sent again, a stuck one replaced."""
-        if self.client.rpc("eth_getTransactionByHash", pending.last.hash) is None:
-            self._send(pending)
-        if self.clock() - pending.last.at < self.gas.stuck_after:
-            return
+    def _nudge(self, waiting: Sequence[Pending], useful: Callable[[Intent], bool]) -> None:
+        """Transactions the node has forgotten are sent again, stuck ones replaced."""
+        asked = [("eth_getTransactionByHash", [p.last.hash]) for p in waiting]
+        answers = ask_all(self.client, asked)
+        if forgotten := [p for p, known in zip(waiting, answers, strict=True) if known is None]:
+            self._send(forgotten)
+        for pending in waiting:
+            if self.clock() - pending.last.at >= self.gas.stuck_after:
+                self._replace(pending, useful)
+
+    def _replace(self, pending: Pending, useful: Callable[[Intent], bool]) -> None:
         fees = self.fees.bumped(pending.last.max_fee, pending.last.priority_fee)
         if fees is None:
             if not pending.capped:
@@ -393,7 +353,7 @@ class Sender:
             f" {fees[0] / 1e9:g} gwei instead of {pending.last.max_fee / 1e9:g}"
         )
         self._sign(pending, *fees)
-        self._send(pending)
+        self._send([pending])
 
     def _empty(self, pending: Pending) -> None:
         """Turn a transaction nobody needs any more into one that only uses up its nonce."""

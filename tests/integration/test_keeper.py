@@ -426,18 +426,18 @@ class Killed(BaseException):
 
 def kill_at(keeper: Keeper, call: int) -> None:
     """The keeper's process dies at its so-many-th request from now, before or after it is sent."""
-    client, real, left = keeper.system.client, keeper.system.client.rpc, [call]
+    client, real, left = keeper.system.client, keeper.system.client._post, [call]
 
-    def rpc(method: str, *params: Any) -> Any:
+    def post(body: bytes, method: str) -> bytes:
         left[0] -= 1
         if left[0] == 0:
             raise Killed
-        answer = real(method, *params)
+        answer = real(body, method)
         if left[0] == -1:
             raise Killed
         return answer
 
-    client.rpc = rpc  # type: ignore[method-assign]
+    client._post = post  # type: ignore[method-assign]
 
 
 def test_a_keeper_killed_at_any_request_never_sends_twice(place):
