@@ -16,7 +16,7 @@ from .errors import BadInput
 
 #: Coefficients of Almgren, Thum, Hauptmann, Li, "Direct estimation of equity market impact", 2005.
 ALMGREN_GAMMA, ALMGREN_ETA = 0.314, 0.142
-#: Stress tests must assume at most this share of the normal depth (measured on 2025-10-10: 0.003).
+#: Most of the normal depth that stress tests may assume (measured: reference.DEPTH_RATIO).
 STRESS_DEPTH_FLOOR = 0.05
 
 
@@ -57,7 +57,7 @@ def effective_coefficient(
     if ratio == 0:
         raise BadInput(
             "the book is empty: impact is unbounded.",
-            "pass a floor_ratio (measured minimum 0.003) or the last non-empty depth.",
+            "pass a floor_ratio (measured minimum 0.0055) or the last non-empty depth.",
         )
     return coefficient / math.sqrt(ratio)
 

@@ -340,6 +340,8 @@ class Shown:
         if self.task is None:
             self.task = self.bar.add_task("runs", total=total, risk="")
         self.bar.update(self.task, completed=done, total=total, risk=text)
+        if not self.console.is_terminal:
+            self.phase(f"{done:,} of {total:,} runs {text}")
 
 
 def risk_text(progress: Any) -> str:

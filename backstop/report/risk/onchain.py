@@ -1,8 +1,8 @@
 """The platform of a deployed system: every account that ever deposited, as it is now.
 
-Accounts are found by the engine's `Deposited` events from the first block on; each is then read
-with one view. All numbers are of the same block: if a new one comes meanwhile, it is read again.
-Sizes that do not cancel mean that an account is missing, and the study is refused.
+Accounts are found by the engine's `Deposited` events from the first block on and read through the
+Lens, hundreds in a call. All numbers are of the same block: if a new one comes meanwhile, it is
+read again. Sizes that do not cancel mean that an account is missing, and the study is refused.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import numpy as np
 
 from backstop.chain.deploy import System
 from backstop.chain.format import full_account
-from backstop.chain.transport import ApeClient
+from backstop.chain.lens import Lens
 from backstop.chain.units import PPM, WAD
 from backstop.chain.views import FundView, MarketView
-from backstop.harness.batch import read_all
-from backstop.harness.rpc import RpcClient, RpcError
+from backstop.harness.rpc import RpcError
 from backstop.report.risk.platform import Layers, Platform, costs, maintenance_tiers
 from backstop.risk.errors import BadInput
 from backstop.risk.reference import reference_market
@@ -129,18 +128,16 @@ def _check_markets(markets: Sequence[MarketView], volumes: Mapping[str, float]) 
 
 
 def _states(system: System, numbers: Sequence[bytes]) -> list[Any]:
-    """The accounts' states; in batches where the node is reached over plain HTTP."""
-    client = system.client
-    if isinstance(client, ApeClient):
-        if not client.url.startswith("http://"):
-            return [system.engine.accountState(number) for number in numbers]
-        client = RpcClient(client.url, registry=client.registry)
-    try:
-        views = [(system.engine, "accountState", (number,)) for number in numbers]
-        return read_all(client, views)
-    finally:
-        if client is not system.client:
-            client.close()
+    """The accounts' states, by the batch."""
+    reports = Lens(system).accounts(numbers)
+    for report in reports:
+        if not report.ok:
+            reason = system.client.registry.decode_error(bytes(report.reason))
+            raise BadInput(
+                f"account {full_account(report.account)} cannot be read: {reason}.",
+                "see docs/runbook.md if a market has lost its price.",
+            )
+    return [report.state for report in reports]
 
 
 def _book(
