@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from incident_cases import BIG, COOLDOWN, DAY, WEEK
+from shared_cases import open_to
 
 from backstop.chain.config import Parameters
 from backstop.chain.deploy import RpcDeployer, System, deploy
@@ -42,17 +42,9 @@ def world(
 ) -> Iterator[FundWorld]:
     """The fund alone: alice is a claimant with markets 1 and 2; bob and carol stake."""
     with rpc.isolated():
-        w = deployed_fund
-        w.fund.setClaimant(alice.address, (BIG, BIG, DAY), sender=w.owner)
-        for market in (1, 2):
-            w.fund.setClaimantMarket(alice.address, market, (BIG, BIG), sender=w.owner)
-        for who in (alice.address, bob.address, carol.address, w.owner):
-            w.give(who, BIG)
-        w.tranche.setTerms(BIG, COOLDOWN, sender=w.owner)
-        # a new epoch has just begun
-        w.client.set_next_timestamp((w.client.timestamp // WEEK + 2) * WEEK)
-        w.client.mine()
-        yield w
+        people = (alice, bob, carol)
+        open_to(deployed_fund, [*(who.address for who in people), deployed_fund.owner])
+        yield deployed_fund
 
 
 @pytest.fixture(scope="session")

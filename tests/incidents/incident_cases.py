@@ -8,11 +8,6 @@ from backstop.harness.bench import WAD, Bench
 from backstop.harness.fund import FundWorld
 from backstop.harness.rpc import Reverted
 
-UNIT = 10**6
-DAY = 86_400
-WEEK = 7 * DAY
-COOLDOWN = 14 * DAY
-BIG = 10**15
 ANY = 2**255
 SHARES = 1_000
 """Shares of a unit of stake at the start."""

@@ -9,7 +9,6 @@ from incident_cases import (
     ANY,
     FREE,
     KEEPER,
-    UNIT,
     bankrupt,
     close_out,
     legs,
@@ -18,6 +17,7 @@ from incident_cases import (
     refused,
     take_over,
 )
+from shared_cases import CAPS, UNIT
 
 from backstop.chain.signing import account_id
 from backstop.harness.bench import SCALE, WAD, Bench
@@ -151,18 +151,9 @@ def test_i13_the_fund_as_liquidatee(bench: Bench) -> None:
     Here every entry point is called with the fund's, the backstop's, the engine's and the
     liquidator's own account: all refuse, and no capital moves.
     """
-    caps = {
-        "capital": 1_000 * UNIT,
-        "notional": 5_000 * UNIT,
-        "auctionTime": 1_000,
-        "loss": 400 * UNIT,
-        "marginPpm": 200_000,
-        "premiumPpm": 5_000,
-        "maxDiscountPpm": 5_000,
-    }
     backstop, liq, me = bench.system.backstop, bench.liquidator, bench.users[6]
     bench.set_market(**FREE)
-    backstop.setCaps(0, caps, sender=bench.owner)
+    backstop.setCaps(0, CAPS, sender=bench.owner)
     backstop.deploy(0, ANY, sender=me)
     mine, capital = bench.deposit(6, 1_000), bench.fund.totalCapital()
     own = [backstop.accountOf(0)]

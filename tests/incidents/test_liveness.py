@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from incident_cases import (
     ANY,
-    BIG,
-    COOLDOWN,
     FREE,
     KEEPER,
     SHARES,
-    UNIT,
-    WEEK,
     bankrupt,
     close_out,
     legs,
@@ -18,19 +14,10 @@ from incident_cases import (
     refused,
     take_over,
 )
+from shared_cases import BIG, CAPS, COOLDOWN, UNIT, WEEK
 
 from backstop.harness.bench import WAD, Bench
 from backstop.harness.rpc import RpcClient
-
-CAPS = {
-    "capital": 1_000 * UNIT,
-    "notional": 5_000 * UNIT,
-    "auctionTime": 1_000,
-    "loss": 400 * UNIT,
-    "marginPpm": 200_000,
-    "premiumPpm": 5_000,
-    "maxDiscountPpm": 5_000,
-}
 
 
 def test_i21_insolvent_accounts_freeze_nobody(bench: Bench) -> None:

@@ -6,22 +6,8 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from incident_cases import (
-    BIG,
-    COOLDOWN,
-    DAY,
-    FREE,
-    KEEPER,
-    UNIT,
-    WEEK,
-    close_out,
-    legs,
-    lose,
-    paid,
-    pair,
-    refused,
-    take_over,
-)
+from incident_cases import FREE, KEEPER, close_out, legs, lose, paid, pair, refused, take_over
+from shared_cases import BIG, COOLDOWN, DAY, UNIT, WEEK
 
 from backstop.chain.deploy import PERMISSIONS, System
 from backstop.harness.bench import SCALE, WAD, Bench

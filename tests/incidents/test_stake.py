@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from incident_cases import BIG, COOLDOWN, DAY, SHARES, UNIT, WEEK, held, lose, paid, refused
+from incident_cases import SHARES, held, lose, paid, refused
+from shared_cases import BIG, COOLDOWN, DAY, UNIT, WEEK
 
 from backstop.harness.fund import FundWorld
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from shared_cases import CAPS
 
 from backstop.harness.bench import SCALE, WAD, Bench
 from backstop.harness.rpc import expect_revert
@@ -13,15 +14,6 @@ from backstop.harness.rpc import expect_revert
 UNIT = 10**6
 ANY = 2**255
 KEEPER, BUYER = 4, 6
-CAPS = {
-    "capital": 1_000 * UNIT,
-    "notional": 5_000 * UNIT,
-    "auctionTime": 1_000,
-    "loss": 400 * UNIT,
-    "marginPpm": 200_000,
-    "premiumPpm": 5_000,
-    "maxDiscountPpm": 5_000,
-}
 
 
 def set_caps(bench: Bench, market: int = 0, **changes: int) -> None:

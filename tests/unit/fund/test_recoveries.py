@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fund_cases import ACCOUNT, DAY, UNIT
+from fund_cases import ACCOUNT, UNIT
+from shared_cases import BIG, COOLDOWN, WEEK, open_to
 
 from backstop.harness.fund import FundWorld
 from backstop.harness.rpc import RpcClient, expect_revert
 
-WEEK = 7 * DAY
-COOLDOWN = 14 * DAY
-BIG = 10**15
 SHARES = 1_000
 
 
@@ -22,17 +20,10 @@ def world(
     deployed_fund: FundWorld, rpc: RpcClient, alice: Any, bob: Any, carol: Any
 ) -> Iterator[FundWorld]:
     """Alice is the claimant; bob and carol stake; the owner brings what is recovered."""
-    w = deployed_fund
     with rpc.isolated():
-        w.fund.setClaimant(alice.address, (BIG, BIG, DAY), sender=w.owner)
-        for market in (1, 2):
-            w.fund.setClaimantMarket(alice.address, market, (BIG, BIG), sender=w.owner)
-        for who in (alice.address, bob.address, carol.address, w.owner):
-            w.give(who, BIG)
-        w.tranche.setTerms(BIG, COOLDOWN, sender=w.owner)
-        w.client.set_next_timestamp((w.client.timestamp // WEEK + 2) * WEEK)
-        w.client.mine()
-        yield w
+        people = (alice, bob, carol, deployed_fund.owner)
+        open_to(deployed_fund, [getattr(who, "address", who) for who in people])
+        yield deployed_fund
 
 
 def lose(world: FundWorld, alice: Any, *claims: tuple[int, int]) -> tuple[int, bytes]:

@@ -9,26 +9,13 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from fund_cases import ACCOUNT, DAY, UNIT
+from shared_cases import BIG, COOLDOWN, WEEK, open_to
 
 from backstop.harness.anvil import private_key
 from backstop.harness.fund import ZERO_ADDRESS, FundWorld, deploy_fund
 from backstop.harness.rpc import RpcClient, expect_revert
 
-WEEK = 7 * DAY
-COOLDOWN = 14 * DAY
-BIG = 10**15
 SHARES = 1_000  # a unit of assets at the start
-
-
-def prepare(w: FundWorld, people: list[str]) -> None:
-    w.fund.setClaimant(people[0], (BIG, BIG, DAY), sender=w.owner)
-    w.fund.setClaimantMarket(people[0], 1, (BIG, BIG), sender=w.owner)
-    for who in people:
-        w.give(who, BIG)
-    w.tranche.setTerms(BIG, COOLDOWN, sender=w.owner)
-    # the same point of the week in every test: a new epoch has just begun
-    w.client.set_next_timestamp((w.client.timestamp // WEEK + 2) * WEEK)
-    w.client.mine()
 
 
 @pytest.fixture
@@ -37,7 +24,7 @@ def world(
 ) -> Iterator[FundWorld]:
     """Alice is the claimant; bob and carol stake."""
     with rpc.isolated():
-        prepare(deployed_fund, [alice.address, bob.address, carol.address])
+        open_to(deployed_fund, [alice.address, bob.address, carol.address])
         yield deployed_fund
 
 
@@ -47,7 +34,7 @@ def hostile(
 ) -> Iterator[FundWorld]:
     with rpc.isolated():
         w = deploy_fund(rpc, project.get_contract, owner.address, hostile=True)
-        prepare(w, [alice.address, bob.address, carol.address])
+        open_to(w, [alice.address, bob.address, carol.address])
         yield w
 
 
