@@ -24,6 +24,8 @@ def lines(system: System, entries: Iterable[StoredEvent]) -> list[Line]:
         key = (entry.transaction, entry.args.get("account"))
         if entry.name == "Deleveraged" and key in taken:
             continue  # the liquidator's event of the same step says more
+        if entry.name == "CapitalDeployed" and entry.contract == "fund":
+            continue  # so does the backstop's
         if (line := writer.line(entry)) is not None:
             if entry.name == "Liquidated" and key in torn:
                 line["title"] = line["title"].replace(" liquidated", " deleveraged")
@@ -123,6 +125,36 @@ def _inventory(what: str) -> Text:
     return text
 
 
+def _unwound(w: _Writer, a: Arguments) -> tuple[str, str]:
+    size = quantity(from_wad(abs(a["size"])).quantize(from_wad(10**14)))
+    title = f"{size} {w.market(a['market'])} of the backstop torn up"
+    return title, f"against the opposite side at {amount(from_wad(a['markPrice']))}"
+
+
+def _deferred(w: _Writer, a: Arguments) -> tuple[str, str]:
+    return (
+        f"{_who(a)}: a claim of {w.wad(a['amount'])} waits",
+        f"in fair window {a['window']}; the opposite side bears it meanwhile, or it is recorded",
+    )
+
+
+def _window_paid(w: _Writer, a: Arguments) -> tuple[str, str]:
+    return (
+        f"{w.market(a['market'])}: {w.units(a['paid'])} for claims of {w.units(a['claims'])}",
+        f"fair window {a['window']} is closed",
+    )
+
+
+def _capital(way: str) -> Text:
+    def text(w: _Writer, a: Arguments) -> tuple[str, str]:
+        return (
+            f"{w.market(a['market'])}: {w.units(a['assets'])} {way}",
+            f"the fund has {w.units(a['invested'])} in it",
+        )
+
+    return text
+
+
 def _terms(w: _Writer, a: Arguments) -> tuple[str, str]:
     return "Staking terms set", f"cap {w.units(a['cap'])}"
 
@@ -133,6 +165,30 @@ _TEXTS: Final[Mapping[str, tuple[str, Text]]] = {
     "ShortfallResolved": ("receipt", _shortfall),
     "InventoryTaken": ("liquidation", _inventory("came to the backstop")),
     "InventorySold": ("liquidation", _inventory("sold by the backstop")),
+    "InventoryUnwound": ("liquidation", _unwound),
+    "CapitalDeployed": ("fund", _capital("into the inventory's account")),
+    "CapitalReleased": ("fund", _capital("back from the inventory's account")),
+    "LossReset": (
+        "rule",
+        lambda w, a: (
+            f"{w.market(a['market'])}: inventory loss of {w.units(a['writtenOff'])} written off",
+            "",
+        ),
+    ),
+    "CapsSet": ("rule", lambda w, a: (f"{w.market(a['market'])}: caps of the inventory set", "")),
+    "ClaimDeferred": ("receipt", _deferred),
+    "FairWindowPaid": ("receipt", _window_paid),
+    "WindowCollected": (
+        "fund",
+        lambda w, a: (
+            f"{w.market(a['market'])}: {w.wad(a['amount'])} of fair window {a['window']} collected",
+            "",
+        ),
+    ),
+    "FairWindowSet": (
+        "rule",
+        lambda w, a: (f"{w.market(a['market'])}: fair windows of {a['minutes_']} minutes", ""),
+    ),
     "Recovered": (
         "fund",
         lambda w, a: (f"Recovered: {w.units(a['assets'])}", f"of event {a['eventId']}"),

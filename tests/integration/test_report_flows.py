@@ -22,6 +22,7 @@ from backstop.chain.deploy import RpcDeployer, System, deploy
 from backstop.chain.inventory import InventoryKeeper
 from backstop.chain.recoveries import Recoverer, recorded
 from backstop.harness.anvil import Anvil, private_key
+from backstop.monitor.feed import lines
 from backstop.report import build
 from backstop.report.page import render
 from backstop.report.state import StateReader
@@ -202,6 +203,16 @@ def test_the_ledger_is_the_funds_views_after_every_block(flow: Flow) -> None:
         assert ledger.total == tokens, f"block {block}"
     assert seen > 8
     assert not ledger.unknown
+
+
+def test_the_live_pages_feed_tells_them(flow: Flow) -> None:
+    told = {line["event"]: line for line in lines(flow.system, flow.store.events())}
+    rare = {"InventoryUnwound", "CapitalDeployed", "CapitalReleased", "LossReset", "CapsSet"}
+    windows = {"ClaimDeferred", "FairWindowPaid", "WindowCollected", "FairWindowSet"}
+    assert rare | windows <= set(told)
+    paid = flow.system.engine.windowRate(1, 0).paid
+    assert told["FairWindowPaid"]["title"].startswith(f"BTC: {D(paid) / UNIT:,.2f} mUSD for claims")
+    assert told["ClaimDeferred"]["detail"].startswith("in fair window 1;")
 
 
 @pytest.mark.parametrize("act", ["opens", "stocks", "sells", "loses", "waits", "pays", "recovers"])
