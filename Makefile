@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
+.PHONY: analysis prove coverage mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,17 @@ incidents: compile ## replay 32 incidents of other protocols: make incidents ARG
 
 mutants: setup ## wrong libraries must be noticed: make mutants ARGS="--limit 40"
 	@python -m backstop.harness.mutation $(ARGS)
+
+analysis: setup ## Slither, every finding explained: make analysis ARGS="--verbose"
+	@sh tools/analysis.sh
+	@python -m backstop.harness.analysis $(ARGS)
+
+prove: setup ## proofs about the pure libraries: make prove ARGS="--match Curve"; ARGS=--self-test
+	@sh tools/analysis.sh
+	@python -m backstop.harness.analysis.prove $(ARGS)
+
+coverage: compile ## lines and branches of the Solidity that the tests reach: ARGS="--verbose"
+	@python -m backstop.harness.analysis.coverage $(ARGS)
 
 lint: setup ## ruff, mypy and the Solidity format
 	ruff check $(PY_DIRS)
@@ -87,4 +98,4 @@ clean: ## remove what compilers and tests leave behind
 	find backstop scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## also remove .venv and node_modules
-	rm -rf .venv node_modules
+	rm -rf .venv .venv-analysis node_modules
