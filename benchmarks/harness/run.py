@@ -2,7 +2,7 @@
 
 The same plays each time. The bulk way acts on the twin, checks every invariant, plays the contracts
 in one request and compares every field; the ways by transactions only send what is accepted,
-with no checks, except where all views are read and compared too. Compare the ratios: seconds depend
+with no checks, except where all views are read too. Compare the ratios: seconds depend
 on the machine.
 """
 
@@ -103,8 +103,8 @@ def web3(url: str) -> Callable[[Step], None]:
     return send
 
 
-def ape_speed(chain: ChainWorld, url: str, steps: Sequence[Step]) -> float:
-    """Through ape with its foundry plugin, on the same node."""
+def ape_speed(chain: ChainWorld, url: str, steps: Sequence[Step], probes: Sequence[Step]) -> float:
+    """Through ape with its foundry plugin, on the same node; `probes` are read after each."""
     os.environ["APE_FOUNDRY_HOST"] = url
     import ape
 
@@ -116,6 +116,13 @@ def ape_speed(chain: ChainWorld, url: str, steps: Sequence[Step]) -> float:
                 receiver=step.to, data=step.data, gas_limit=step.gas, type=0, gas_price=0
             )
             accounts[str(step.sender)].call(transaction)
+            for probe in probes:
+                data = provider.network.ecosystem.create_transaction(
+                    receiver=probe.to, data=probe.data
+                )
+                shown = provider.send_call(data)
+                if probe.function is not None:
+                    probe.function.decode(bytes(shown))
 
         return sending(chain, steps, send)
 
@@ -126,12 +133,14 @@ def measure(seeds: int, turns: int, transactions: int) -> dict[str, Any]:
         chain = deploy_world(node.client, build_artifacts(), account_address(0))
         speed, plays = bulk(chain, seeds, turns)
         steps = accepted(plays[0])[:transactions]
+        probes = list(plays[0].probes().values())
         speeds = {
             "bulk fuzz, all checks": speed,
             "raw transactions, all views compared": raw_checked(chain, plays[0]),
             "raw transactions, nothing checked": sending(chain, steps, raw(chain)),
             "web3.py transactions, nothing checked": sending(chain, steps, web3(node.url)),
-            "ape transactions, nothing checked": ape_speed(chain, node.url, steps),
+            "ape transactions, nothing checked": ape_speed(chain, node.url, steps, ()),
+            "ape transactions, all views read": ape_speed(chain, node.url, steps[:10], probes),
         }
     return {
         "actions_per_second": {name: round(value, 1) for name, value in speeds.items()},

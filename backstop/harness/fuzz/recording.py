@@ -16,7 +16,6 @@ from enum import Enum
 from typing import Any, Final, get_args, get_origin
 
 from backstop.harness.duel import Duel, Expected
-from backstop.harness.rpc import Outcome
 from backstop.harness.world import MARKETS, MAX_UINT256, ChainWorld
 from backstop.model.orders import Order, Signed
 
@@ -97,11 +96,6 @@ class RecordingDuel(Duel):
     def complete(self) -> None:
         """Adds the steps that end a play: what has become of every order."""
         self._ask_for_orders()
-
-    def judge(self, outcomes: Sequence[Outcome]) -> None:
-        """Compares what the contracts did with the twin; raises Disagreement."""
-        for number, (expected, outcome) in enumerate(zip(self.expected, outcomes, strict=True)):
-            self._compare(number, expected, outcome)
 
     # ------------------------------------------------------------------ to data
 
