@@ -764,7 +764,8 @@ class Duel:
         if self.chain is None or not self.steps:
             return
         self._ask_for_orders()
-        self.judge(self.chain.client.simulate(self.steps, self.probes()))
+        chain = self.chain
+        self.judge(chain.client.simulate(self.steps, self.probes(), chain.reader))
 
     def judge(self, outcomes: Sequence[Outcome]) -> None:
         """Compares what the contracts did with the twin; raises Disagreement."""

@@ -13,7 +13,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ from backstop.harness.abi import (
     checksum,
     signature_of,
 )
+from backstop.harness.views import ChangedViews, EachView, Views
 
 __all__ = [
     "Contract",
@@ -472,7 +473,10 @@ class RpcClient:
     # --- whole sequences
 
     def simulate(
-        self, steps: Sequence[Step], probes: Mapping[str, Step] | None = None
+        self,
+        steps: Sequence[Step],
+        probes: Mapping[str, Step] | None = None,
+        reader: Contract | None = None,
     ) -> list[Outcome]:
         """Run a sequence of calls from the latest block in one request, and forget it again.
 
@@ -483,13 +487,30 @@ class RpcClient:
         Args:
             steps: the calls.
             probes: views that are read after every step; one that reverts raises.
+            reader: a deployed `ViewProbe`, through which many views are read faster.
         """
         if not steps:
             return []
-        probes = probes or {}
+        views: Views = EachView(probes or {}, self.registry)
+        if reader is not None:
+            views = ChangedViews(reader, probes or {}, self.registry)
+        blocks, times = self._blocks(steps, views)
+        answer = self.rpc("eth_simulateV1", {"blockStateCalls": blocks}, "latest")
+        results = iter([call for block in answer for call in block["calls"]])
+        for _ in views.opening():
+            if int(next(results)["status"], 16) != 1:
+                raise RpcError(0, "the reader of the views does not take them: is it a ViewProbe?")
+        return [
+            self._outcome(step, next(results), views.read(results), timestamp)
+            for step, timestamp in zip(steps, times, strict=True)
+        ]
+
+    def _blocks(
+        self, steps: Sequence[Step], views: Views
+    ) -> tuple[list[dict[str, Any]], list[int]]:
+        """The blocks of a simulation, and the time of every step."""
         head = self.rpc("eth_getBlockByNumber", "latest", False)
         number, now = int(head["number"], 16), int(head["timestamp"], 16)
-        views = [replace(probe, gas=DEFAULT_GAS).request() for probe in probes.values()]
         blocks: list[dict[str, Any]] = []
         times: list[int] = []
         for position, step in enumerate(steps):
@@ -504,20 +525,11 @@ class RpcClient:
                     "gasLimit": hex(10**12),
                     "baseFeePerGas": "0x0",
                 }
-                blocks.append({"blockOverrides": overrides, "calls": []})
-            blocks[-1]["calls"] += [step.request(), *views]
+                first = views.opening() if position == 0 else ()
+                blocks.append({"blockOverrides": overrides, "calls": [*first]})
+            blocks[-1]["calls"] += [step.request(), *views.calls()]
             times.append(now)
-        answer = self.rpc("eth_simulateV1", {"blockStateCalls": blocks}, "latest")
-        results = iter([call for block in answer for call in block["calls"]])
-        outcomes = []
-        last: dict[str, tuple[str, Any]] = {}
-        for step, timestamp in zip(steps, times, strict=True):
-            result = next(results)
-            for name, probe in probes.items():
-                self._probe(name, probe, next(results), last)
-            seen = {name: value for name, (_, value) in last.items()}
-            outcomes.append(self._outcome(step, result, seen, timestamp))
-        return outcomes
+        return blocks, times
 
     def _outcome(
         self, step: Step, result: Mapping[str, Any], probes: Mapping[str, Any], timestamp: int
@@ -541,19 +553,6 @@ class RpcClient:
             probes=probes,
             timestamp=timestamp,
         )
-
-    def _probe(
-        self, name: str, probe: Step, result: Mapping[str, Any], last: dict[str, tuple[str, Any]]
-    ) -> None:
-        """Keep what a view shows; most show what they did before, and decoding is what costs."""
-        shown = result["returnData"]
-        if int(result["status"], 16) != 1:
-            error = self.registry.decode_error(bytes.fromhex(shown[2:]))
-            error.add_note(f"while reading the probe {name}")
-            raise error
-        if name not in last or last[name][0] != shown:
-            data = bytes.fromhex(shown[2:])
-            last[name] = (shown, data if probe.function is None else probe.function.decode(data))
 
 
 def call_parameters(

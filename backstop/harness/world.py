@@ -261,6 +261,7 @@ class ChainWorld:
     settlement: Contract
     liquidator: Contract
     backstop: Contract
+    reader: Contract
     feeds: dict[str, Contract] = field(default_factory=dict)
     now: int = 0
 
@@ -345,6 +346,7 @@ def deploy_world(client: RpcClient, artifact: Callable[[str], Any], admin: str) 
         settlement=settlement,
         liquidator=liquidator,
         backstop=backstop,
+        reader=deploy("ViewProbe"),
     )
     _fill_in(world, deploy)
     return world

@@ -1,9 +1,10 @@
 """make bench-harness: actions a second of every way to play, into benchmarks/results/harness.*.
 
 The same plays each time. The bulk way acts on the twin, checks every invariant, plays the contracts
-in one request and compares every field; the ways by transactions only send what is accepted,
-with no checks, except where all views are read too. Compare the ratios: seconds depend
-on the machine.
+in one request and compares every field; the ways by transactions only send what is accepted, with
+no checks, except where all views are read too. Foundry's runner plays a handler of nine actions on
+the same deployment and reads the same views; it has no twin to compare them with. Compare the
+ratios: seconds depend on the machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import foundry  # beside this file
 from web3 import HTTPProvider, Web3
 
 from backstop.chain.artifacts import ROOT, build_artifacts
@@ -142,6 +144,8 @@ def measure(seeds: int, turns: int, transactions: int) -> dict[str, Any]:
             "ape transactions, nothing checked": ape_speed(chain, node.url, steps, ()),
             "ape transactions, all views read": ape_speed(chain, node.url, steps[:10], probes),
         }
+        if (found := foundry.speed(chain, seeds * 10, turns)) is not None:
+            speeds["Foundry's invariant runner, all views read"] = found
     return {
         "actions_per_second": {name: round(value, 1) for name, value in speeds.items()},
         "bulk_is_times": {name: round(speed / value, 2) for name, value in speeds.items()},
@@ -174,7 +178,7 @@ def table(results: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4, help="plays of the bulk way")
+    parser.add_argument("--seeds", type=int, default=10, help="plays of the bulk way")
     parser.add_argument("--turns", type=int, default=60, help="turns of a play")
     parser.add_argument("--transactions", type=int, default=100, help="of each other way")
     chosen = parser.parse_args()

@@ -149,8 +149,9 @@ def _watch_sequences() -> None:
         self: rpc.RpcClient,
         steps: Sequence[rpc.Step],
         probes: Mapping[str, rpc.Step] | None = None,
+        reader: rpc.Contract | None = None,
     ) -> list[rpc.Outcome]:
-        outcomes = original(self, steps, probes)
+        outcomes = original(self, steps, probes, reader)
         with self.isolated():
             now = self.timestamp
             for step, outcome in zip(steps, outcomes, strict=True):

@@ -47,7 +47,7 @@ def replay(case: Case, chain: ChainWorld, ways: Sequence[str] = WAYS) -> Replay:
     duel.complete()
     seen: dict[str, list[Outcome]] = {}
     for way in ways:
-        outcomes = _outcomes(duel, chain.client, way)
+        outcomes = _outcomes(duel, chain, way)
         if outcomes is None:  # no eth_simulateV1
             seen.setdefault("transactions", by_transactions(duel, chain.client))
         else:
@@ -64,11 +64,11 @@ def replay(case: Case, chain: ChainWorld, ways: Sequence[str] = WAYS) -> Replay:
     return Replay(duel, tuple(seen), missing)
 
 
-def _outcomes(duel: RecordingDuel, client: RpcClient, way: str) -> list[Outcome] | None:
+def _outcomes(duel: RecordingDuel, chain: ChainWorld, way: str) -> list[Outcome] | None:
     if way == "transactions":
-        return by_transactions(duel, client)
+        return by_transactions(duel, chain.client)
     try:
-        return client.simulate(duel.steps, duel.probes())
+        return chain.client.simulate(duel.steps, duel.probes(), chain.reader)
     except RpcError as error:
         if error.code != _METHOD_NOT_FOUND:
             raise

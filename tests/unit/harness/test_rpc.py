@@ -410,3 +410,21 @@ def test_going_back_waits_for_the_pool(rpc: RpcClient, accounts: Any) -> None:
     assert rpc.block_number == start
     assert int(rpc.rpc("txpool_status")["pending"], 16) == 0
     assert rpc.send(sender, sender=sender).block == start + 1
+
+
+def test_views_through_a_reader_show_the_same(mock, rpc, deploy, alice):
+    """A ViewProbe hands out what has changed; the rest is what it was, as the same object."""
+    probes = {"count": mock.count.step(), "raw": Step(mock.address, mock.count.encode())}
+    steps = [mock.add.step(7, sender=alice.address), mock.fail.step(0), mock.add.step(1)]
+    reader = deploy("ViewProbe")
+    plain = rpc.simulate(steps, probes)
+    seen = rpc.simulate(steps, probes, reader)
+    assert [one.probes for one in seen] == [one.probes for one in plain]
+    assert [one.timestamp for one in seen] == [one.timestamp for one in plain]
+    assert [one.ok for one in seen] == [True, False, True]
+    assert seen[1].probes["raw"] is seen[0].probes["raw"] != seen[2].probes["raw"]
+    with pytest.raises(Reverted) as caught:
+        rpc.simulate(steps, {**probes, "broken": mock.fail.step(0)}, reader)
+    assert caught.value.__notes__ == ["while reading the probe broken"]
+    with pytest.raises(RpcError, match="is it a ViewProbe"):
+        rpc.simulate(steps, probes, Contract(rpc, mock.address, reader.abi))
