@@ -7,7 +7,6 @@ calls in flight; SLASH_FAIR belongs to the staking module.
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 
 from . import side_index
 from .backstop import Inventory
+from .copies import fork
 from .engine_state import Account, AccountState, FairWindow, Market, Position, ProfitLock
 from .errors import ModelError
 from .fixed_point import PPM, WAD
@@ -135,7 +135,7 @@ def take(world: World) -> Snapshot:
         locks=dict(tables.profit_locks),
         markets=dict(tables.markets),
         balances=dict(world.token.balances),
-        fund=copy.deepcopy(world.fund),
+        fund=fork(world.fund),
         inventory={market: world.backstop.inventory(market) for market in tables.markets},
         used=dict(world.settlement.used),
         tokens=world.token.balance_of(world.addresses.engine) * engine.scale,
@@ -563,7 +563,7 @@ def _deleverage_at_last(world: World, account: bytes, market: int, keeper: bytes
 
 def look_ahead(world: World, act: Callable[[], object]) -> object:
     """What an action would return, or the ModelError that it would raise; nothing is changed."""
-    fund = copy.deepcopy(world.fund)
+    fund = fork(world.fund)
     result: object = None
     with suppress(_Undo), world.journal.transaction():
         try:
@@ -604,7 +604,7 @@ class _WatchedGate:
     def cover(self, claims: Sequence[tuple[int, int]], reward: int) -> FundReceipt:
         """`FundGate.cover`, noted."""
         world = self.gate.world
-        fund = copy.deepcopy(world.fund)
+        fund = fork(world.fund)
         receipt = self.gate.cover(claims, reward)
         self.calls.append(FundCall(fund, list(claims), reward, receipt, world.now))
         return receipt
