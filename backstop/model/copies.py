@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import is_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ def fork(value: T) -> T:
     elif kind is list:
         copied = [fork(item) for item in copied]
     elif not _is_fixed(kind):
-        if is_dataclass(kind) and hasattr(value, "__dict__"):
+        if hasattr(kind, "__dataclass_fields__") and hasattr(value, "__dict__"):
             copied = object.__new__(kind)
             copied.__dict__.update({name: fork(item) for name, item in vars(value).items()})
         else:
