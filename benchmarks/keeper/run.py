@@ -64,8 +64,8 @@ def table(results: dict[str, Any]) -> str:
         [
             "# Keeper",
             "",
-            f"`make bench-keeper`, {results['date']}, {results['machine']}. docs/keeper.md explains"
-            " the measurement.",
+            f"`make bench-keeper`, {results['date']}, {results['machine']}, load average"
+            f" {results['load']} at the end. docs/keeper.md explains the measurement.",
             "",
             *lines(
                 f"| {a['accounts']:,} accounts in {a['markets']} markets | measured | aim |", rows
@@ -98,7 +98,8 @@ def main() -> None:
     crash = measure_crash(options.accounts, options.minutes, build_artifacts(), say)
     results = {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, shared",
+        "machine": f"{os.cpu_count()} cores shared with the node, {platform.machine()}",
+        "load": round(os.getloadavg()[1], 1),
         "arrays": found,
         "crash": crash,
     }

@@ -178,17 +178,29 @@ def soaked(stage: Stage, url: str, pid: int, page: Any, minutes: float) -> dict[
             rows.append([round(passed), round(resident(pid), 1), round(heap, 1)])
         time.sleep(0.25)
     ended.set()
-    half = len(rows) // 2
     return {
         "rows": rows,
         "blocks": stage.client.block_number - blocks,
-        "server_mb": [mean(rows[1:half], 1), mean(rows[half:], 1)],
-        "page_heap_mb": [mean(rows[1:half], 2), mean(rows[half:], 2)],
+        "server_mb": curve(rows, 1),
+        "page_heap_mb": curve(rows, 2),
     }
 
 
-def mean(rows: list[list[float]], column: int) -> float:
-    return round(statistics.fmean(row[column] for row in rows), 1) if rows else float("nan")
+def curve(rows: list[list[float]], column: int) -> dict[str, float]:
+    """Memory at the beginning, in the middle, at the end; MiB an hour by least squares over the
+    second half, when everything that is kept has been filled.
+    """
+    values = [row[column] for row in rows]
+    late = rows[len(rows) // 2 :]
+    seconds, used = [row[0] for row in late], [row[column] for row in late]
+    slope = statistics.linear_regression(seconds, used).slope if len(set(seconds)) > 1 else 0.0
+    return {
+        "first": values[0],
+        "median": round(statistics.median(values), 1),
+        "last": values[-1],
+        "largest": max(values),
+        "slope_per_hour": round(slope * 3600, 2),
+    }
 
 
 def resident(pid: int) -> float:
@@ -213,11 +225,15 @@ def line(name: str, times: dict[str, float], aim: str) -> str:
     return f"| {name} | {figures} | {aim} |"
 
 
+def memory(name: str, found: dict[str, float]) -> str:
+    figures = " | ".join(f"{found[key]:.1f}" for key in ("first", "median", "last", "largest"))
+    return f"| {name} | {figures} | {found['slope_per_hour']:+.1f} |"
+
+
 def write(result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "monitor.json").write_text(json.dumps(result, indent=2) + "\n")
     first, update, soak = result["first_chart_ms"], result["update_ms"], result["soak"]
-    server, heap = soak["server_mb"], soak["page_heap_mb"]
     text = f"""# The live page
 
 Written by `make bench-monitor`: {result["accounts"]} accounts, {result["cores"]} cores shared with
@@ -231,10 +247,10 @@ node and browser, load average {result["load"]} at the end, Python {result["pyth
 Soak of {result["minutes"]:g} minutes: {soak["blocks"]:,} blocks, {READERS} readers that come and
 go.
 
-| memory, MiB | first half | second half |
-| --- | ---: | ---: |
-| server | {server[0]} | {server[1]} |
-| page (JavaScript heap after collection) | {heap[0]} | {heap[1]} |
+| memory, MiB | first | median | last | largest | MiB an hour, second half |
+| --- | ---: | ---: | ---: | ---: | ---: |
+{memory("server", soak["server_mb"])}
+{memory("page (JavaScript heap after collection)", soak["page_heap_mb"])}
 """
     (RESULTS / "monitor.md").write_text(text)
     print(text)
