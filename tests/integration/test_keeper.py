@@ -228,11 +228,38 @@ def test_the_mark_that_lags_behind_makes_a_take_over_unattractive(place):
     assert place.said.sent() == ["flag"]
 
 
-def test_the_largest_shortfall_comes_first(place):
-    place.open()
+def second_account(place: Place) -> Trader:
+    """Carol, with three times Alice's position."""
     carol = Trader(place.system, private_key(5))
     place.fund(carol, "3000")
     place.bob.fill(carol.sign_order(0, True, D("0.45"), D(60_000)))
+    return carol
+
+
+def test_a_provider_without_batches_is_asked_one_by_one(place):
+    place.open()
+    carol = second_account(place)
+    place.move("56000")
+    keeper, refused = place.keeper(margin="50000"), []
+    real = keeper.system.client._post
+
+    def post(body: bytes, method: str) -> bytes:
+        if not body.startswith(b"["):
+            return real(body, method)
+        refused.append(method)
+        return b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "no batches"}}'
+
+    keeper.system.client._post = post
+    settle(keeper)
+    assert refused
+    assert place.said.sent() == ["take-over", "take-over"]
+    assert place.health() >= 1
+    assert not carol.view().liquidatable
+
+
+def test_the_largest_shortfall_comes_first(place):
+    place.open()
+    carol = second_account(place)
     place.move("56000")
     keeper = place.keeper(margin="50000")
     keeper.look()
@@ -441,7 +468,9 @@ def kill_at(keeper: Keeper, call: int) -> None:
 
 
 def test_a_keeper_killed_at_any_request_never_sends_twice(place):
+    """Two accounts, whose transactions are tried, written down and sent together."""
     place.open()
+    carol = second_account(place)
     place.fund(Trader(place.system, private_key(3)), "50000")
     place.move("56000")
     before, finished = place.nonce(), 0
@@ -460,8 +489,9 @@ def test_a_keeper_killed_at_any_request_never_sends_twice(place):
             again = place.keeper()
             settle(again, 4)
             again.close()
-            assert place.nonce() == before + 1, f"killed at request {call}: {place.said}"
+            assert place.nonce() == before + 2, f"killed at request {call}: {place.said}"
             assert place.health() >= 1
+            assert not carol.view().liquidatable
         if finished == 2:
             break
     assert 10 < call < 199, "the loop went from the first request to beyond the last one"
