@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 # Test processes, each with a node of its own
 WORKERS ?= 2
-# Of `make fuzz`
+# Of `make fuzz`, `make reentry`
 MINUTES ?= 1
 # Hypothesis profile of `make fuzz-machines`: dev, ci, nightly
 PROFILE ?= nightly
@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: analysis prove coverage mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
+.PHONY: reentry analysis prove coverage mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fuzz: compile ## twin against contracts, seed after seed: make fuzz MINUTES=60 A
 
 fuzz-machines: compile ## long Hypothesis campaigns (PROFILE=nightly)
 	HYPOTHESIS_PROFILE=$(PROFILE) ape test -n $(WORKERS) --dist loadfile -m fuzz $(ARGS)
+
+reentry: compile ## every function and view from inside every callback: make reentry MINUTES=10 ARGS="--seed 7"
+	@python -m backstop.harness.reentry --minutes $(MINUTES) $(ARGS)
 
 incidents: compile ## replay 32 incidents of other protocols: make incidents ARGS="--json incidents.json"
 	@ape test tests/incidents -q $(ARGS)

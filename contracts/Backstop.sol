@@ -29,7 +29,6 @@ contract Backstop is BackstopCaps {
     IMarginEngine internal immutable ENGINE;
     IInsuranceFund internal immutable FUND;
     address internal immutable LIQUIDATOR;
-    IERC20 internal immutable TOKEN;
     /// @dev WAD per unit of the token.
     uint256 internal immutable SCALE;
 
@@ -44,8 +43,11 @@ contract Backstop is BackstopCaps {
         address token,
         address authority
     ) Guarded(lock_) AccessManaged(authority) {
-        (ENGINE, FUND, LIQUIDATOR, TOKEN) = (engine, fund, liquidator, IERC20(token));
+        (ENGINE, FUND, LIQUIDATOR) = (engine, fund, liquidator);
         SCALE = 10 ** (18 - IERC20Metadata(token).decimals());
+        // both take only from who calls them; once for all, because a token may call back when it is approved
+        IERC20(token).forceApprove(address(engine), type(uint256).max);
+        IERC20(token).forceApprove(address(fund), type(uint256).max);
     }
 
     modifier onlyLiquidator() {
@@ -68,7 +70,6 @@ contract Backstop is BackstopCaps {
         if (assets == 0) revert NothingToDeploy(market);
         invested = _setInvested(market, invested + assets);
         emit CapitalDeployed(market, assets, invested);
-        TOKEN.forceApprove(address(ENGINE), assets);
         ENGINE.deposit(accountOf(market), assets);
     }
 
@@ -84,7 +85,6 @@ contract Backstop is BackstopCaps {
         invested = _setInvested(market, invested > assets ? invested - assets : 0);
         emit CapitalReleased(market, assets, invested);
         ENGINE.withdraw(account, assets, address(this));
-        TOKEN.forceApprove(address(FUND), assets);
         FUND.returnCapital(address(ENGINE), market, assets);
     }
 

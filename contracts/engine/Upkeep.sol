@@ -17,9 +17,9 @@ abstract contract Upkeep is MarketCaches {
 
     /// @dev First repays the market's recorded deficit (the tokens stay here and back it), then hands whole units of the
     /// rest to the fund. A fraction of a unit waits for the next time.
-    /// @dev It does not take the lock itself: the fund does, for the only call that leaves our contracts, and by then
-    /// everything here is written.
-    function sweepFees(uint256 market) external whenFree {
+    /// @dev The lock is held from the first word on: a token may call back when it is approved, and what is on its way
+    /// then is neither income here nor capital there.
+    function sweepFees(uint256 market) external locked {
         if (market >= _marketCount) revert UnknownMarket(market);
         Market storage m = _markets[market];
         uint256 income = m.income.fund;
