@@ -1,4 +1,4 @@
-"""ape run replay: plays a recorded duel again, in both ways, and says whether all agree."""
+"""ape run replay: plays a recorded duel again, in several ways, and says whether all agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.chain.artifacts import MissingArtifact, build_artifacts
 from backstop.chain.commands import UserError, json_option, translated
 from backstop.harness.anvil import Anvil, AnvilError, account_address
 from backstop.harness.fuzz.case import Case, CaseError, fingerprint, read_case
-from backstop.harness.fuzz.replay import WAYS, Replay, replay
+from backstop.harness.fuzz.replay import ALL_WAYS, WAYS, Replay, replay
 from backstop.harness.fuzz.shrink import Failure
 from backstop.harness.world import deploy_world
 
@@ -23,8 +23,8 @@ from backstop.harness.world import deploy_world
     "--way",
     "ways",
     multiple=True,
-    type=click.Choice(WAYS),
-    help="Play the contracts only so; both ways unless given.",
+    type=click.Choice(ALL_WAYS),
+    help="Play the contracts only so; repeat. Both fast ways unless given.",
 )
 @click.option("--twin", "twin_only", is_flag=True, help="Play the twin alone, without a node.")
 @json_option
@@ -34,8 +34,9 @@ def cli(
 ) -> None:
     """Play FILE, a recorded duel, on the twin and on the contracts of a node of its own.
 
-    The contracts play it transaction by transaction, and whole in one eth_simulateV1 request. Every
-    outcome and every field is compared with the twin, to the wei, and the two ways with each other.
+    The contracts play it transaction by transaction, whole in one eth_simulateV1 request, and with
+    --way ape by accounts of ape. Every outcome and every field is compared with the twin, to the
+    wei, and the ways with each other.
     Ends with 0 if all agree and the play reaches what the file promises, with 1 if not.
 
     Example: ape run replay tests/corpus/epoch-ended.yaml

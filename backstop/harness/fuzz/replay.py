@@ -1,22 +1,27 @@
-"""A case on the contracts, in both ways: transaction by transaction, and whole in one request.
+"""A case on the contracts: transaction by transaction, whole in one request, and through ape.
 
-Both are compared with the twin to the wei, and with each other.
+All are compared with the twin to the wei, and with each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from backstop.harness.abi import Event
 from backstop.harness.duel import Disagreement, Expected, plain
+from backstop.harness.fuzz.ape_way import through_ape
 from backstop.harness.fuzz.case import Case
 from backstop.harness.fuzz.recording import RecordingDuel
 from backstop.harness.rpc import Outcome, Reverted, RpcClient, RpcError, Step
 from backstop.harness.world import ChainWorld
 
 WAYS: Final = ("transactions", "simulation")
+"""What is played unless asked for otherwise."""
+
+ALL_WAYS: Final = (*WAYS, "ape")
 _METHOD_NOT_FOUND: Final = -32601
 
 
@@ -58,8 +63,8 @@ def replay(case: Case, chain: ChainWorld, ways: Sequence[str] = WAYS) -> Replay:
         except Disagreement as error:
             error.add_note(f"played by {way}")
             raise
-    if len(seen) == 2:
-        same_outcomes(*(seen[way] for way in WAYS))
+    for one, other in pairwise(seen):
+        same_outcomes(seen[one], seen[other], (one, other))
     missing = tuple(name for name in case.reaches if not duel.milestones[name])
     return Replay(duel, tuple(seen), missing)
 
@@ -67,6 +72,9 @@ def replay(case: Case, chain: ChainWorld, ways: Sequence[str] = WAYS) -> Replay:
 def _outcomes(duel: RecordingDuel, chain: ChainWorld, way: str) -> list[Outcome] | None:
     if way == "transactions":
         return by_transactions(duel, chain.client)
+    if way == "ape":
+        with through_ape(chain.client) as client:
+            return by_transactions(duel, client)
     try:
         return chain.client.simulate(duel.steps, duel.probes(), chain.reader)
     except RpcError as error:
@@ -135,10 +143,12 @@ def _read(client: RpcClient, name: str, probe: Step) -> Any:
     return data if probe.function is None else probe.function.decode(data)
 
 
-def same_outcomes(left: Sequence[Outcome], right: Sequence[Outcome]) -> None:
+def same_outcomes(
+    left: Sequence[Outcome], right: Sequence[Outcome], ways: tuple[str, str] = WAYS
+) -> None:
     """That two plays of the same steps did the same; raises Disagreement."""
     if len(left) != len(right):
-        raise Disagreement(f"{len(left)} steps by {WAYS[0]}, {len(right)} by {WAYS[1]}")
+        raise Disagreement(f"{len(left)} steps by {ways[0]}, {len(right)} by {ways[1]}")
     for number, (one, other) in enumerate(zip(left, right, strict=True)):
         for what, a, b in (
             ("error", _plain(one.error), _plain(other.error)),
@@ -147,9 +157,10 @@ def same_outcomes(left: Sequence[Outcome], right: Sequence[Outcome]) -> None:
             ("events", _events(one), _events(other)),
         ):
             if a != b:
-                raise Disagreement(f"step {number}: {what} is {a} by {WAYS[0]}, {b} by {WAYS[1]}")
-        for name, value in one.probes.items():
-            if plain(value) != plain(other.probes[name]):
+                raise Disagreement(f"step {number}: {what} is {a} by {ways[0]}, {b} by {ways[1]}")
+        # transactions read no views after the last steps, which are views themselves
+        for name in one.probes.keys() & other.probes.keys():
+            if plain(one.probes[name]) != plain(other.probes[name]):
                 raise Disagreement(f"step {number}: {name} differs between the two ways")
 
 
