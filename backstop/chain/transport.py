@@ -7,6 +7,7 @@ ape the signing, the gas estimate and the provider are ape's; encoding and decod
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -101,7 +102,8 @@ Request = tuple[str, Sequence[Any]]
 def ask_all(client: Client, requests: Sequence[Request]) -> list[Any]:
     """The results of many requests in their order, a batch at a time; an RpcError in place of one.
 
-    A node that does not know batches, and ape's connection, are asked one by one.
+    A node that does not take a batch, and ape's connection, are asked one by one: the requests have
+    to be harmless twice.
 
     Raises:
         NodeError: the node does not answer.
@@ -118,7 +120,9 @@ def _ask(client: Client, requests: Sequence[Request]) -> list[Any]:
             {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
             for number, (method, params) in enumerate(requests)
         ]
-        answers = json.loads(client._post(json.dumps(body).encode(), "a batch"))
+        answers: Any = None
+        with contextlib.suppress(NodeError, ValueError):  # some providers answer with a web page
+            answers = json.loads(client._post(json.dumps(body).encode(), "a batch"))
         if isinstance(answers, list) and len(answers) == len(requests):
             by_number = {answer["id"]: answer for answer in answers}
             return [_result(by_number[number]) for number in range(len(requests))]

@@ -236,7 +236,15 @@ def second_account(place: Place) -> Trader:
     return carol
 
 
-def test_a_provider_without_batches_is_asked_one_by_one(place):
+NO_BATCHES = (
+    b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "no batches"}}',
+    b"<html>Bad Request</html>",
+    NodeError("HTTP status 413"),
+)
+
+
+@pytest.mark.parametrize("answer", NO_BATCHES, ids=("error", "page", "status"))
+def test_a_provider_without_batches_is_asked_one_by_one(place, answer):
     place.open()
     carol = second_account(place)
     place.move("56000")
@@ -247,7 +255,9 @@ def test_a_provider_without_batches_is_asked_one_by_one(place):
         if not body.startswith(b"["):
             return real(body, method)
         refused.append(method)
-        return b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "no batches"}}'
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     keeper.system.client._post = post
     settle(keeper)
