@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: reentry analysis prove coverage mutants help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
+.PHONY: reentry analysis prove coverage mutants planted help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,11 @@ reentry: compile ## every function and view from inside every callback: make ree
 incidents: compile ## replay 32 incidents of other protocols: make incidents ARGS="--json incidents.json"
 	@ape test tests/incidents -q $(ARGS)
 
-mutants: setup ## wrong libraries must be noticed: make mutants ARGS="--limit 40"
+mutants: compile ## wrong Solidity must be noticed: make mutants ARGS="--contracts --sample 60"
 	@python -m backstop.harness.mutation $(ARGS)
+
+planted: compile ## economic bugs planted in the contracts must be found: make planted ARGS="--only window"
+	@python -m backstop.harness.fuzz.planted $(ARGS)
 
 analysis: setup ## Slither, every finding explained: make analysis ARGS="--verbose"
 	@sh tools/analysis.sh

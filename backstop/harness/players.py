@@ -65,6 +65,7 @@ class Player:
         self.duel = duel
         self.choose = choose
         self.prices = list(START_PRICES)
+        self.collected: list[tuple[bytes, int, int]] = []
 
     # ------------------------------------------------------------------ choices
 
@@ -388,8 +389,11 @@ class Player:
         ended = [key for key in tables.side_claims if key in tables.ended_k]
         if ended and self.choose.chance(40):
             self.duel.repay_ended(*self.choose.pick(sorted(ended)), self.delay())
+        elif self.collected and self.choose.chance(20):  # what was paid is asked for again
+            self.duel.collect_window(*self.choose.pick(self.collected[-3:]), self.delay())
         elif owed and self.choose.chance(90):
-            self.duel.collect_window(*self.choose.pick(sorted(owed)), self.delay())
+            self.collected.append(self.choose.pick(sorted(owed)))
+            self.duel.collect_window(*self.collected[-1], self.delay())
         elif self.choose.chance(50):
             self.duel.close_window(self.delay())
         else:
@@ -399,7 +403,7 @@ class Player:
     def strengthen(self) -> None:
         """Somebody pays into the fund, or lets it be looked at."""
         caller = self.choose.pick(self.duel.owners)
-        if self.choose.chance(20):
+        if self.choose.chance(40):
             self.duel.note_solvency(caller, self.delay())
         elif self.choose.chance(25):
             self.duel.follow_fund(self.market(), caller, self.delay())
@@ -616,7 +620,7 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.poke] * 3,
     *[Player.sweep] * 3,
     *[Player.pause] * 1,
-    *[Player.strengthen] * 2,
+    *[Player.strengthen] * 4,
     *[Player.fair_window] * 5,
     *[Player.inventory] * 6,
     *LIQUIDATIONS[::4],

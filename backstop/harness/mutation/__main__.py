@@ -1,4 +1,4 @@
-"""`python -m backstop.harness.mutation`: mutants of the pure libraries against their twins."""
+"""`python -m backstop.harness.mutation`: mutants of the Solidity, and whether anything notices."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from backstop.chain.artifacts import ROOT
 from backstop.harness.anvil import Anvil, AnvilError
 from backstop.harness.mutation.cases import cases
 from backstop.harness.mutation.compiler import Compiled, Compiler, CompilerError
+from backstop.harness.mutation.contracts import Bench, contracts_fingerprint, files_in, mutants_in
 from backstop.harness.mutation.judge import Judge
 from backstop.harness.mutation.mutants import Mutant, mutants_of
 from backstop.harness.mutation.probe import LIBRARIES, path_of, sources, standard_json
@@ -38,7 +39,7 @@ def chosen_libraries(paths: Sequence[str]) -> list[str]:
         if not found:
             raise click.BadParameter(
                 f"{path} holds none of the libraries that have twins: {', '.join(LIBRARIES)}. "
-                "Other contracts are not covered by this run.",
+                "Add --contracts for the engine, the fund and the liquidator.",
                 param_hint="--files",
             )
         wanted += [name for name in found if name not in wanted]
@@ -116,20 +117,38 @@ class Run:
         return Result(*where, verdict, seconds, reason, mutant.diff())
 
 
-def try_all(todo: Sequence[Mutant], journal: Journal) -> None:
-    """Judge the mutants that the journal does not have, with a line of progress each."""
-    done = 0
+def try_libraries(todo: Sequence[Mutant], journal: Journal) -> None:
+    """Judge these mutants of libraries, with a line of progress each."""
     with Compiler() as compiler, Anvil() as node:
+        progress = Progress(len(todo), journal)
         for library in LIBRARIES:
             mine = [m for m in todo if m.file == path_of(library)]
             run = Run(library, compiler, node.client) if mine else None
             for mutant in mine:
                 assert run is not None
-                result = run.result(mutant)
-                journal.add(result)
-                done += 1
-                text = f"{done}/{len(todo)} {result.verdict:10} {result.name} {result.operator}"
-                click.echo(f"{text} {result.seconds} s", err=True)
+                progress.add(run.result(mutant))
+
+
+def try_contracts(todo: Sequence[Mutant], journal: Journal) -> None:
+    """Judge these mutants of contracts, with a line of progress each."""
+    with Bench(lambda line: click.echo(line, err=True)) as bench:
+        progress = Progress(len(todo), journal)
+        for mutant in todo:
+            progress.add(bench.result(mutant))
+
+
+class Progress:
+    """Says how far a run is, and keeps what it found."""
+
+    def __init__(self, total: int, journal: Journal) -> None:
+        self._total, self._journal, self._done = total, journal, 0
+
+    def add(self, result: Result) -> None:
+        """One more mutant is judged."""
+        self._journal.add(result)
+        self._done += 1
+        text = f"{self._done}/{self._total} {result.verdict:10} {result.name} {result.operator}"
+        click.echo(f"{text} {result.seconds} s", err=True)
 
 
 def explanations() -> dict[str, str]:
@@ -146,28 +165,61 @@ def sample(mutants: Iterable[Mutant], limit: int | None, seed: int) -> list[Muta
     return [mutant for i, mutant in enumerate(known) if i in kept]
 
 
+def library_mutants(files: Sequence[str]) -> list[Mutant]:
+    """All mutants of these libraries."""
+    texts = sources()
+    paths = [path_of(library) for library in chosen_libraries(files)]
+    return [m for path in paths for m in mutants_of(path, texts[path])]
+
+
+def contract_mutants(files: Sequence[str]) -> list[Mutant]:
+    """All mutants of these sources of contracts."""
+    found = files_in(files)
+    if not found:
+        raise click.BadParameter(
+            f"{', '.join(files)}: none of the sources of engine, fund, stake, liquidator and "
+            "backstop. Name one, or a folder such as contracts/engine.",
+            param_hint="--files",
+        )
+    return mutants_in(found)
+
+
 @click.command()
-@click.option("--files", multiple=True, help="A library or a folder; default: all with a twin.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many, drawn at random.")
+@click.option("--contracts", is_flag=True, help="Engine, fund, stake, liquidator; not libraries.")
+@click.option("--files", multiple=True, help="A source or a folder; default: all there are.")
+@click.option(
+    "--limit", "--sample", type=click.IntRange(1), help="At most so many, drawn at random."
+)
 @click.option("--seed", default=1, show_default=True, help="Of the draw.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write the page here.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write all that is known.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def cli(
-    files: tuple[str, ...], limit: int | None, seed: int, output: Path | None, as_json: bool
+    contracts: bool,
+    files: tuple[str, ...],
+    limit: int | None,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Change the libraries one small thing at a time and see whether the cases notice.
+    """Change the Solidity one small thing at a time and see whether anything notices.
+
+    The pure libraries are judged by the cases of their twins. With --contracts it is the engine,
+    the fund, the stake, the liquidator and the backstop, judged by recorded plays.
 
     Verdicts are kept in .build/mutation and used again while nothing they depend on changes: a run
     that is stopped goes on where it was. Exit 1 if a mutant survives that is not explained.
     """
-    texts = sources()
-    paths = [path_of(library) for library in chosen_libraries(files)]
-    everything = [m for path in paths for m in mutants_of(path, texts[path])]
+    everything = contract_mutants(files) if contracts else library_mutants(files)
     tried = sample(everything, limit, seed)
-    journal = Journal(ROOT / ".build" / "mutation" / f"{fingerprint()}.jsonl")
+    digest = f"contracts-{contracts_fingerprint()}" if contracts else fingerprint()
+    journal = Journal(ROOT / ".build" / "mutation" / f"{digest}.jsonl")
+    todo = [m for m in tried if m.name not in journal.results]
+    if contracts:
+        random.Random(seed).shuffle(todo)  # what a stopped run did is a fair sample
     stopped = False
     try:
-        try_all([m for m in tried if m.name not in journal.results], journal)
+        if todo:
+            (try_contracts if contracts else try_libraries)(todo, journal)
     except KeyboardInterrupt:
         stopped = True
     except (CompilerError, AnvilError) as error:
@@ -175,7 +227,8 @@ def cli(
     results = [journal.results[m.name] for m in tried if m.name in journal.results]
     explained = explanations()
     if output is not None:
-        output.write_text(page(results, explained, len(everything)))
+        known = [journal.results[m.name] for m in everything if m.name in journal.results]
+        output.write_text(page(known, explained, len(everything), contracts=contracts))
     _print(results, explained, as_json)
     if stopped:
         click.echo("stopped; the same command goes on from here", err=True)

@@ -271,6 +271,7 @@ SINGLE: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("InventoryMath_price", (True, WAD, 0, 10**5, 0, 0, WAD, WAD)),
     ("InventoryMath_price", (True, WAD, 10, 10, 1, 2, 0, 0)),
     ("InventoryMath_price", (True, WAD, 0, 10**5, 10, 10, 10**9 + 1, WAD)),
+    ("InventoryMath_elapsedDown", (10, 2, 1)),  # one wei is left
     # so large that the last digit of the denominator counts
     ("SurchargeCurve_surchargeUp", (10**60, 3 * WAD // 4, 4 * WAD, WAD // 4)),
     ("SurchargeCurve_surchargeUp", (10**60, 11 * WAD // 10, 4 * WAD, WAD // 4)),

@@ -68,14 +68,15 @@ class Compiler:
 
     def probe(self, request: Mapping[str, Any]) -> Compiled | str:
         """The compiled probe, or what the compiler says against it."""
-        answer = self._ask(request)
+        answer = self.ask(request)
         errors = [e for e in answer.get("errors", []) if e["severity"] == "error"]
         if errors:
             return str(errors[0]["message"]).splitlines()[0]
         contract = answer["contracts"]["Probe.sol"]["Probe"]
         return Compiled(contract["evm"]["deployedBytecode"]["object"], contract["abi"])
 
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The compiler's whole answer to one request."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise CompilerError("the compiler is not running: use it as a context")

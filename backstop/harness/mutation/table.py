@@ -47,19 +47,40 @@ def score(counts: Mapping[str, int], explained: int = 0) -> str:
     return f"{100 * counts.get('killed', 0) / valid:.1f} %" if valid else "-"
 
 
-def page(results: Sequence[Result], explained: Mapping[str, str], generated: int) -> str:
+_LIBRARIES = """# Mutation run over the pure libraries
+
+`make mutants`; {tried} of {generated} mutants tried. A mutant is killed when a
+case of `backstop/harness/mutation/cases.py` (the cases of the test
+`tests/unit/libraries/test_twins.py`) comes out otherwise than the exact twin says.
+Compiled without via-IR, for speed; the unmutated libraries pass the same cases with
+and without it. Equivalent: the compiler makes the same code of it. Score:
+killed / (killed + survived); net: without the survivors explained below.
+"""
+
+_CONTRACTS = """# Mutation run over the contracts
+
+`make mutants ARGS="--contracts"`; {tried} of {generated} mutants tried, {rest} not run. A
+mutant is killed when an answer of a recorded play differs from that of the unchanged contracts:
+duels and state machines, which agreed with the exact twin when they were recorded, and a sweep of
+every function by every sender, also while the lock is held (docs/assurance.md). Compiled without
+via-IR and without optimiser. Equivalent: the compiler makes the same code of it. Score:
+killed / (killed + survived); net: without the survivors explained below.
+"""
+
+
+def page(
+    results: Sequence[Result],
+    explained: Mapping[str, str],
+    generated: int,
+    *,
+    contracts: bool = False,
+) -> str:
     """Markdown: the counts, and every survivor with its diff and why it may survive."""
     survivors = [r for r in results if r.verdict == "survived"]
+    head = _CONTRACTS if contracts else _LIBRARIES
+    tried = len(results)
     lines = [
-        "# Mutation run over the pure libraries",
-        "",
-        f"`make mutants`; {len(results)} of {generated} mutants tried. A mutant is killed when a",
-        "case of `backstop/harness/mutation/cases.py` (the cases of the test",
-        "`tests/unit/libraries/test_twins.py`) comes out otherwise than the exact twin says.",
-        "Compiled without via-IR, for speed; the unmutated libraries pass the same cases with",
-        "and without it. Equivalent: the compiler makes the same code of it. Score:",
-        "killed / (killed + survived); net: without the survivors explained below.",
-        "",
+        head.format(tried=tried, generated=generated, rest=generated - tried),
         "| file | killed | survived | explained | equivalent | invalid | score | net | s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
