@@ -177,6 +177,9 @@ class Player:
             duel.deposit(account, amount + self.choose.integer(0, 9), account[:20], 0)
         rich = duel.accounts[-1]
         duel.deposit(rich, 3_000_000 * UNIT, rich[:20], 0)
+        if self.choose.chance(40):
+            for market in range(len(MARKETS)):
+                duel.set_fair_window(market, self.choose.pick([1, 5]), 0)
 
     def deposit(self) -> None:
         """Somebody pays in, not always into an account of their own."""
@@ -381,24 +384,33 @@ class Player:
             minutes = self.choose.pick([0, 1, 1, 5])
             self.duel.set_fair_window(self.market(), minutes, self.delay())
             return
-        if window.closes_at and self.choose.chance(60):
-            wait = max(0, window.closes_at - self.now)
-            self.duel.close_window(wait if self.choose.chance(80) else self.delay())
-            return
-        owed = [key for key in tables.window_records if (key[2], key[1]) in tables.window_rates]
         ended = [key for key in tables.side_claims if key in tables.ended_k]
         if ended and self.choose.chance(40):
             self.duel.repay_ended(*self.choose.pick(sorted(ended)), self.delay())
-        elif self.collected and self.choose.chance(20):  # what was paid is asked for again
-            self.duel.collect_window(*self.choose.pick(self.collected[-3:]), self.delay())
-        elif owed and self.choose.chance(90):
-            self.collected.append(self.choose.pick(sorted(owed)))
-            self.duel.collect_window(*self.collected[-1], self.delay())
+        elif self.choose.chance(80) and self.settle_window():
+            return
         elif self.choose.chance(50):
             self.duel.close_window(self.delay())
         else:
             window_id = self.choose.integer(0, window.id + 1)
             self.duel.collect_window(self.account(), self.market(), window_id, self.delay())
+
+    def settle_window(self) -> bool:
+        """An open window is closed, mostly in time; what is owed is collected, sometimes twice."""
+        tables = self.duel.world.engine.tables
+        window = tables.window()
+        if window.closes_at:
+            wait = max(0, window.closes_at - self.now)
+            self.duel.close_window(wait if self.choose.chance(80) else self.delay())
+            return True
+        if self.collected and self.choose.chance(20):
+            self.duel.collect_window(*self.choose.pick(self.collected[-3:]), self.delay())
+            return True
+        owed = [key for key in tables.window_records if (key[2], key[1]) in tables.window_rates]
+        if owed:
+            self.collected.append(self.choose.pick(sorted(owed)))
+            self.duel.collect_window(*self.collected[-1], self.delay())
+        return bool(owed)
 
     def strengthen(self) -> None:
         """Somebody pays into the fund, or lets it be looked at."""
@@ -561,7 +573,7 @@ class Player:
 
     def play(self) -> None:
         """One action of any kind, liquidations more often when somebody is in trouble."""
-        if self.repair():
+        if self.repair() or (self.choose.chance(8) and self.settle_window()):
             return
         if self.anybody_sick() and self.choose.chance(55):
             self.choose.pick(LIQUIDATIONS)(self)

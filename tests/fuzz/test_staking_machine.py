@@ -258,6 +258,8 @@ class StakingMachine(RuleBasedStateMachine):
             expected = model.bucket(number)
             assert tuple(state) == (expected.assets, expected.shares, expected.maturity)
             assert is_open == (number >= model.first_open(now))
+        for number, record in self.model.recoveries.items():
+            assert self.world.fund.recovery(number).recovered == record.recovered
         for who in self.people:
             assert t.balanceOf(who) == model.balance_of(who)
             for number in range(1, model.epoch + 1):

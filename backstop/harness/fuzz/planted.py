@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,12 +149,19 @@ class Hunt:
         except NodeError:
             raise
         except Exception as error:
-            text = str(error).splitlines() or [""]
-            return f"{type(error).__name__}: {text[0]}"
+            return _place(error)
         finally:
             self.actions = recorder.transactions
             recorder.close()
         return ""
+
+
+def _place(error: Exception) -> str:
+    """What a machine noticed: its innermost line, and the message if there is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/tests/fuzz/" in frame.filename]
+    where = f"{own[-1].name}: {own[-1].line}" if own else ""
+    return f"{where} {error}".strip() or type(error).__name__
 
 
 class OutOfTime(BaseException):

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from backstop.chain.artifacts import ROOT, build_artifacts
+from backstop.harness.abi import created_address
 from backstop.harness.anvil import Anvil, account_address
-from backstop.harness.fund import created_address
 from backstop.harness.fuzz.campaign import play_seed
 from backstop.harness.fuzz.case import read_case
 from backstop.harness.fuzz.recording import RecordingDuel
 from backstop.harness.mutation.compiler import Compiler, CompilerError
 from backstop.harness.mutation.doors import knocks, knocks_while_locked
+from backstop.harness.mutation.edges import edges
 from backstop.harness.mutation.machines import MACHINES, Recorder, run_machine
 from backstop.harness.mutation.mutants import Mutant, closing, code_of, mutants_of
 from backstop.harness.mutation.plays import Play, play_of
@@ -37,11 +38,11 @@ from backstop.harness.mutation.table import Result
 from backstop.harness.rpc import Contract, NodeError, RpcClient
 from backstop.harness.world import ChainWorld, deploy_world
 
-SEEDS: Final = 30
+SEEDS: Final = 24
 """Seeds that are looked at; kept are those that reach something new."""
 
 TURNS: Final = 80
-EXAMPLES: Final = 6
+EXAMPLES: Final = 20
 MACHINE_TURNS: Final = 30
 _CONSTRUCTOR = re.compile(r"\bconstructor\(")
 
@@ -63,7 +64,7 @@ def _constructs(mutant: Mutant) -> bool:
 def contracts_fingerprint() -> str:
     """Of everything that a verdict depends on: sources, plays, and what chooses their actions."""
     here, harness = Path(__file__).parent, Path(__file__).parents[1]
-    judges = ("compiler", "contracts", "doors", "machines", "plays", "project")
+    judges = ("compiler", "contracts", "doors", "edges", "machines", "plays", "project")
     paths = [here / f"{name}.py" for name in judges]
     paths += [harness / f"{name}.py" for name in ("duel", "players", "world", "fund")]
     paths += [*(harness.parent / "model").glob("*.py"), *(ROOT / "tests/corpus").glob("*.yaml")]
@@ -87,6 +88,7 @@ def files_in(paths: Sequence[str]) -> list[str]:
 class Instance:
     """A deployed contract whose code may be changed."""
 
+    client: RpcClient
     contract: str
     address: str
     immutables: dict[str, bytes]
@@ -102,7 +104,7 @@ class Bench:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._compiler = Compiler()
-        self._node = Anvil(extra=NODE_OPTIONS, history=None)
+        self._nodes: list[Anvil] = []
         self.plays: list[Play] = []
         self.instances: list[Instance] = []
         self._known: dict[str, Artifact] = {}
@@ -112,7 +114,6 @@ class Bench:
         try:
             self._say("compiling the contracts as they are")
             self._known = self._compiled(tuple(SHELLS), {})
-            self._node.start()
             self._prepare()
         except BaseException:
             self.__exit__(None, None, None)
@@ -125,7 +126,8 @@ class Bench:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._node.stop()
+        for node in self._nodes:
+            node.stop()
         self._compiler.__exit__(kind, error, trace)
 
     # ------------------------------------------------------------------ recording
@@ -141,65 +143,83 @@ class Bench:
         return found
 
     def _prepare(self) -> None:
-        client = self._node.client
         for name in MACHINES:
             self._say(f"recording the {name}")
             self._record_machine(name)
         self._say("recording duels")
-        chain = deploy_world(client, self.artifact, account_address(0))
+        chain = deploy_world(self._new_node().client, self.artifact, account_address(0))
         for name, attribute in SHELLS.items():
             if attribute != "engine":
-                self._place(name, getattr(chain, attribute).address)
+                self._place(chain.client, name, getattr(chain, attribute).address)
         self._place_engine(chain)
+        lock = self.artifact("MockLockMember"), chain.lock.address
+        stand_in = chain.client.deploy(*lock, sender=chain.admin)
         duels = _duels(chain)
-        self._record_doors(chain)
+        self._record_doors(chain, stand_in)
         self.plays += duels
         self._say(f"{len(self.plays)} plays, {sum(len(p.labels) for p in self.plays):,} calls")
         for play in self.plays:
-            over = {i.address: self._known[i.contract].filled(i.immutables) for i in self.instances}
-            if difference := play.difference(client, over):
+            if difference := play.difference(self._over(play, self._known)):
                 raise CompilerError(f"unchanged code is noticed: {difference}")
 
-    def _place(self, contract: str, address: str) -> None:
-        code = self._node.client.code(address)
+    def _new_node(self) -> Anvil:
+        """A node of its own for every world: nothing happens on it once its plays are recorded."""
+        self._nodes.append(Anvil(extra=NODE_OPTIONS).start())
+        return self._nodes[-1]
+
+    def _over(self, play: Play, changed: Mapping[str, Artifact]) -> dict[str, str]:
+        """The code of changed contracts, by the addresses that they have in the world of a play."""
+        return {
+            i.address: changed[i.contract].filled(i.immutables)
+            for i in self.instances
+            if i.client is play.client and i.contract in changed
+        }
+
+    def _place(self, client: RpcClient, contract: str, address: str) -> None:
+        code = client.code(address)
         artifact = self._known[contract]
         values = artifact.immutables(code)
         if artifact.filled(values) != code.hex():
             raise CompilerError(f"the code at {address} is not that of {contract}")
-        self.instances.append(Instance(contract, address, values))
+        self.instances.append(Instance(client, contract, address, values))
 
     def _place_engine(self, chain: ChainWorld) -> None:
         """The engine's parts: each knows the next one's address."""
         at = chain.engine.address
         for name in ("MarginEngine", "MarginEngineBackOffice", "MarginEngineGovernance"):
-            self._place(name, at)
+            self._place(chain.client, name, at)
             values = self.instances[-1].immutables
             if "Delegating.NEXT" in values:
                 at = "0x" + values["Delegating.NEXT"][-20:].hex()
 
     def _record_machine(self, name: str) -> None:
-        client = self._node.client
+        node = self._new_node()
+        client = node.client
         number = 0
+        reached: set[tuple[str, str, str]] = set()
 
         def keep(steps: list[Any], labels: list[str]) -> None:
-            nonlocal number
+            nonlocal number, reached
             number += 1
-            self.plays.append(play_of(f"{name} {number}", client, steps, labels, {}))
+            play = play_of(f"{name} {number}", client, steps, labels, {})
+            if play.reached - reached:  # most examples of a machine are like others
+                reached |= play.reached
+                self.plays.append(play)
 
-        recorder = Recorder(self._node.url, keep)
+        recorder = Recorder(node.url, keep)
         run_machine(name, recorder, self.artifact, EXAMPLES, MACHINE_TURNS)
         for contract, address in recorder.deployed:
             if contract in SHELLS:
-                self._place(contract, address)
+                self._place(client, contract, address)
             if contract == "InsuranceFund":
-                self._place("StakedTranche", created_address(address, 1))
+                self._place(client, "StakedTranche", created_address(address, 1))
         recorder.close()
 
-    def _record_doors(self, chain: ChainWorld) -> None:
-        client, lock = chain.client, chain.lock.address
+    def _record_doors(self, chain: ChainWorld, stand_in: Contract) -> None:
+        client = chain.client
         steps, labels = knocks(chain)
         self.plays.append(play_of("doors", client, steps, labels, {}))
-        stand_in = client.deploy(self.artifact("MockLockMember"), lock, sender=chain.admin)
+        self.plays.append(play_of("edges", client, *edges(chain), {}))
         holder = Contract(client, chain.settlement.address, stand_in.abi)
         steps, labels = knocks_while_locked(chain, holder, stand_in)
         base = {holder.address: client.code(stand_in.address).hex()}
@@ -223,14 +243,10 @@ class Bench:
         changed = {n: a for n, a in found.items() if a.runtime != self._known[n].runtime}
         if not changed:
             return "equivalent", ""
-        over = {
-            i.address: changed[i.contract].filled(i.immutables)
-            for i in self.instances
-            if i.contract in changed
-        }
         for number, play in enumerate(self.plays):
             try:
-                difference = play.difference(self._node.client, over)
+                over = self._over(play, changed)
+                difference = play.difference(over) if over else None
             except NodeError as error:
                 difference = f"{play.name}: {error}"
             if difference:

@@ -27,6 +27,7 @@ class Play:
     Attributes:
         name: where it comes from.
         labels: what every call is, for a report.
+        client: of the node that is in the state where it begins.
         request: parameters of `eth_simulateV1` with a place for the code to lay over.
         base: code that is laid over in any case, by address.
         answers: of the unchanged contracts.
@@ -34,24 +35,35 @@ class Play:
 
     name: str
     labels: tuple[str, ...]
+    client: RpcClient
     request: str
     base: Mapping[str, str]
     answers: tuple[Any, ...] = ()
 
-    def difference(self, client: RpcClient, over: Mapping[str, str]) -> str | None:
+    @property
+    def reached(self) -> set[tuple[str, str, str]]:
+        """What was done and how it ended: function, success, first bytes of an error's data."""
+        ended = zip(self.labels, self.answers, strict=True)
+        return {
+            (label.split("(", 1)[1], answer[0], answer[1][:10] if answer[0] == "0x0" else "")
+            for label, answer in ended
+            if "(" in label
+        }
+
+    def difference(self, over: Mapping[str, str]) -> str | None:
         """The first answer that differs with this code (by address), or None."""
-        got = self.ask(client, over)
+        got = self.ask(over)
         for number, (mine, theirs) in enumerate(zip(self.answers, got, strict=True)):
             if mine != theirs:
                 return f"{self.name}, {self.labels[number]}: {_told(mine, theirs)}"
         return None
 
-    def ask(self, client: RpcClient, over: Mapping[str, str]) -> list[Any]:
+    def ask(self, over: Mapping[str, str]) -> list[Any]:
         """Status, data and events of every call; not the gas, which is no result."""
         laid = {address: {"code": "0x" + code} for address, code in {**self.base, **over}.items()}
         params = self.request.replace(_OVER, json.dumps(laid), 1)
         body = f'{{"jsonrpc":"2.0","id":1,"method":"eth_simulateV1","params":{params}}}'
-        answer = json.loads(client._post(body.encode(), "eth_simulateV1"))
+        answer = json.loads(self.client._post(body.encode(), "eth_simulateV1"))
         if "error" in answer:
             raise NodeError(f"the node refuses a play: {answer['error']}")
         return [_plain(call) for block in answer["result"] for call in block["calls"]]
@@ -86,9 +98,9 @@ def play_of(
     head = client.rpc("eth_getBlockByNumber", "latest", False)
     blocks, told = _blocks(head, steps, labels, views)
     blocks[0]["stateOverrides"] = "@over@"
-    request = json.dumps([{"blockStateCalls": blocks}, head["number"]])
-    play = Play(name, tuple(told), request, dict(base or {}))
-    answers = tuple(play.ask(client, {}))
+    request = json.dumps([{"blockStateCalls": blocks}, "latest"])
+    play = Play(name, tuple(told), client, request, dict(base or {}))
+    answers = tuple(play.ask({}))
     for label, answer in zip(told, answers, strict=True):
         refused = "refused transaction" in label
         if "transaction" in label and refused != (answer[0] == "0x0"):

@@ -71,10 +71,10 @@ def test_a_play_notices_code_that_answers_otherwise(
             "feed", rpc, steps, ["transaction", "view"], {"decimals": feed.decimals.step()}
         )
         assert len(play.answers) == 3
-        assert play.difference(rpc, {}) is None
+        assert play.difference({}) is None
         same = {feed.address: rpc.code(feed.address).hex()}
-        assert play.difference(rpc, same) is None
-        difference = play.difference(rpc, {feed.address: rpc.code(other.address).hex()})
+        assert play.difference(same) is None
+        difference = play.difference({feed.address: rpc.code(other.address).hex()})
         assert difference is not None and "step 0" in difference
 
 
