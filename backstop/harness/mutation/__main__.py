@@ -190,6 +190,7 @@ def contract_mutants(files: Sequence[str]) -> list[Mutant]:
 @click.option(
     "--limit", "--sample", type=click.IntRange(1), help="At most so many, drawn at random."
 )
+@click.option("--known", is_flag=True, help="Judge nothing: report the verdicts that are there.")
 @click.option("--seed", default=1, show_default=True, help="Of the draw.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write all that is known.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -197,6 +198,7 @@ def cli(
     contracts: bool,
     files: tuple[str, ...],
     limit: int | None,
+    known: bool,
     seed: int,
     output: Path | None,
     as_json: bool,
@@ -218,7 +220,7 @@ def cli(
         random.Random(seed).shuffle(todo)  # what a stopped run did is a fair sample
     stopped = False
     try:
-        if todo:
+        if todo and not known:
             (try_contracts if contracts else try_libraries)(todo, journal)
     except KeyboardInterrupt:
         stopped = True
@@ -227,8 +229,8 @@ def cli(
     results = [journal.results[m.name] for m in tried if m.name in journal.results]
     explained = explanations()
     if output is not None:
-        known = [journal.results[m.name] for m in everything if m.name in journal.results]
-        output.write_text(page(known, explained, len(everything), contracts=contracts))
+        judged = [journal.results[m.name] for m in everything if m.name in journal.results]
+        output.write_text(page(judged, explained, len(everything), contracts=contracts))
     _print(results, explained, as_json)
     if stopped:
         click.echo("stopped; the same command goes on from here", err=True)

@@ -34,6 +34,7 @@ from backstop.harness.mutation.project import (
     path_of as project_path,
     text_of,
 )
+from backstop.harness.mutation.scenes import scenes
 from backstop.harness.mutation.table import Result
 from backstop.harness.rpc import Contract, NodeError, RpcClient
 from backstop.harness.world import ChainWorld, deploy_world
@@ -64,7 +65,7 @@ def _constructs(mutant: Mutant) -> bool:
 def contracts_fingerprint() -> str:
     """Of everything that a verdict depends on: sources, plays, and what chooses their actions."""
     here, harness = Path(__file__).parent, Path(__file__).parents[1]
-    judges = ("compiler", "contracts", "doors", "edges", "machines", "plays", "project")
+    judges = ("compiler", "contracts", "doors", "edges", "machines", "plays", "project", "scenes")
     paths = [here / f"{name}.py" for name in judges]
     paths += [harness / f"{name}.py" for name in ("duel", "players", "world", "fund")]
     paths += [*(harness.parent / "model").glob("*.py"), *(ROOT / "tests/corpus").glob("*.yaml")]
@@ -220,6 +221,8 @@ class Bench:
         steps, labels = knocks(chain)
         self.plays.append(play_of("doors", client, steps, labels, {}))
         self.plays.append(play_of("edges", client, *edges(chain), {}))
+        for name, story in scenes(chain).items():
+            self.plays.append(play_of(name, client, *story, {}))
         holder = Contract(client, chain.settlement.address, stand_in.abi)
         steps, labels = knocks_while_locked(chain, holder, stand_in)
         base = {holder.address: client.code(stand_in.address).hex()}
