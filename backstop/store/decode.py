@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from backstop.chain.artifacts import ArtifactSource, contract_abi
 from backstop.chain.record import Record
 from backstop.harness.abi import Abi, AbiRegistry, NoData
+from backstop.store.words import word_events
 
 UNKNOWN = ""
 """Name of an event that no ABI knows; its arguments are `topics` and `data`, as logged."""
@@ -51,6 +53,7 @@ class Decoder:
         self._registry = AbiRegistry()
         for abi in self.abis.values():
             self._registry.add(abi)
+        self._words = word_events(list(self.abis.values()))
 
     @property
     def addresses(self) -> list[str]:
@@ -59,17 +62,7 @@ class Decoder:
 
     def row(self, log: Mapping[str, Any]) -> Row:
         """One log as a row; what cannot be decoded is kept raw."""
-        name, arguments = UNKNOWN, None
-        try:
-            event = self._registry.decode_log(log)
-        except (NoData, ValueError):
-            pass
-        else:
-            if not event.name.startswith("0x") and event.name:
-                name = event.name
-                arguments = {key: plain(item) for key, item in event.arguments.items()}
-        if arguments is None:
-            arguments = {"topics": list(log["topics"]), "data": log["data"]}
+        name, arguments = self._decoded(log)
         return (
             int(log["blockNumber"], 16),
             int(log["logIndex"], 16),
@@ -79,3 +72,22 @@ class Decoder:
             name,
             json.dumps(arguments, separators=(",", ":")),
         )
+
+    def _decoded(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        topics = log["topics"]
+        event = self._words.get((topics[0], len(topics) - 1)) if topics else None
+        if event is not None:
+            with contextlib.suppress(ValueError):
+                return event.name, event.decode(topics[1:], bytes.fromhex(log["data"][2:]))
+        return self._generally(log)
+
+    def _generally(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """What is more than words, or not what its event says; kept raw if nobody knows it."""
+        try:
+            event = self._registry.decode_log(log)
+        except (NoData, ValueError):
+            pass
+        else:
+            if not event.name.startswith("0x") and event.name:
+                return event.name, {key: plain(item) for key, item in event.arguments.items()}
+        return UNKNOWN, {"topics": list(log["topics"]), "data": log["data"]}
