@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import platform
 import resource
 import sys
@@ -110,6 +111,8 @@ def rates(found: dict[str, Any]) -> dict[str, Any]:
         },
         "aim_events_per_second": AIM,
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -138,7 +141,7 @@ def table(r: dict[str, Any]) -> str:
         f"The aim is {r['aim_events_per_second']:,} events/s with decoding. The file takes"
         f" {r['bytes'] / r['events']:,.0f} bytes an event, the process {r['peak_rss_mb']} MB at its"
         f" largest. The transparency report on all of it: {r['report_seconds']:.1f} s."
-        f" {r['machine']}.",
+        f" {r['machine']}, {r['cores']} cores shared with the node, load average {r['load']}.",
     ]
     return "\n".join(lines) + "\n"
 
