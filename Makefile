@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 # Test processes, each with a node of its own
 WORKERS ?= 2
-# Of `make fuzz`, `make reentry`
+# Of `make fuzz`, `make reentry`, `make attackers`
 MINUTES ?= 1
 # Hypothesis profile of `make fuzz-machines`: dev, ci, nightly
 PROFILE ?= nightly
@@ -18,7 +18,7 @@ PROFILE ?= nightly
 PY_DIRS := $(wildcard backstop scripts tests benchmarks tools)
 TYPED := $(wildcard backstop scripts)
 
-.PHONY: reentry analysis prove coverage mutants planted help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
+.PHONY: reentry attackers analysis prove coverage mutants planted help setup lock compile test test-fast fuzz fuzz-machines incidents lint format demo bench-gas bench-keeper bench-simulation bench-store bench-monitor clean distclean bench-harness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuzz-machines: compile ## long Hypothesis campaigns (PROFILE=nightly)
 
 reentry: compile ## every function and view from inside every callback: make reentry MINUTES=10 ARGS="--seed 7"
 	@python -m backstop.harness.reentry --minutes $(MINUTES) $(ARGS)
+
+attackers: compile ## agents that search for profit: make attackers MINUTES=10 ARGS="--seed 7 --json"
+	@ape run attack --minutes $(MINUTES) $(ARGS)
 
 incidents: compile ## replay 32 incidents of other protocols: make incidents ARGS="--json incidents.json"
 	@ape test tests/incidents -q $(ARGS)
