@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final
 
 import yaml
 
 from backstop.chain.config import ConfigError, Parameters
-from backstop.chain.units import UnitError, parse_decimal, parse_duration, parse_fraction
-
-T = TypeVar("T")
+from backstop.chain.units import UnitError, parse_decimal
+from backstop.harness.fields import Fields, ScenarioError, read_yaml
+from backstop.harness.staker_section import (
+    StakerPlan,
+    fit_stakers,
+    read_stakers,
+    staked_before,
+)
 
 SCENARIOS: Final = Path(__file__).parents[2] / "scenarios"
 """Where scenarios are looked up by name."""
@@ -34,6 +38,7 @@ OUTCOMES: Final = (
     "fully_covered",
     "exhausted_compartments",
     "reserve_draws",
+    "stake_draws",
     "tear_ups",
     "side_charges",
     "deleverages",
@@ -42,11 +47,8 @@ OUTCOMES: Final = (
 """What an `expect` section may ask for, each at least so many times."""
 
 MAX_STEPS: Final = 2000
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?Z")
-
-
-class ScenarioError(ConfigError):
-    """A scenario file that cannot be used; says file, field, value, what is allowed, remedy."""
+_PREPARATION: Final = 3600
+"""Seconds before the start at which everything is deployed, earlier if somebody stakes earlier."""
 
 
 # --- what the file holds
@@ -163,6 +165,7 @@ class Scenario:
         start, step, steps: first second, seconds of a step, number of steps after the first.
         parameters: of the deployment; the mock feeds start at the first prices.
         expect: how often each outcome has to happen at least, with the file's own settings.
+        stakers: who underwrites layer 3, in the order of the file.
     """
 
     name: str
@@ -177,6 +180,17 @@ class Scenario:
     book: Book
     keepers: Keepers
     expect: Mapping[str, int]
+    stakers: tuple[StakerPlan, ...] = ()
+
+    @property
+    def deployed_at(self) -> int:
+        """When the contracts are deployed: an hour before the start, or before the first stake."""
+        return min([self.start - _PREPARATION, *(one.joins - 60 for one in self.stakers)])
+
+    @property
+    def end(self) -> int:
+        """Second of the last step."""
+        return self.start + self.steps * self.step
 
     @classmethod
     def load(cls, name: str, *, accounts: int | None = None, fund: str | None = None) -> Scenario:
@@ -203,7 +217,7 @@ class Scenario:
         cls, text: str, file: str, *, accounts: int | None = None, fund: str | None = None
     ) -> Scenario:
         """The same from a text; `file` is for messages and for relative paths."""
-        return _scenario(_Fields(file, "", _read_yaml(text, file)), accounts, fund)
+        return _scenario(Fields(file, "", read_yaml(text, file)), accounts, fund)
 
     def prices(self, index: int) -> tuple[float, ...]:
         """The history's prices at the step, market by market."""
@@ -265,128 +279,10 @@ def fund_factor(text: str, total: Decimal) -> Decimal:
     return factor
 
 
-# --- reading
-
-
-class _TextLoader(yaml.BaseLoader):
-    """Every scalar is a text; a repeated key is an error."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                mark = node.value[position][0].start_mark
-                raise yaml.MarkedYAMLError(problem=f"{key} is there twice", problem_mark=mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(text: str, file: str) -> object:
-    try:
-        return yaml.load(text, _TextLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ScenarioError(
-            file, "", f"no YAML: {problem}{where}", "valid YAML", "correct the file there"
-        ) from None
-
-
-class _Fields:
-    """A mapping of the file, its place, and which of its fields have been read."""
-
-    def __init__(self, file: str, path: str, data: object) -> None:
-        self.file, self.path = file, path
-        if not isinstance(data, Mapping):
-            raise ScenarioError(file, path, data or None, "a mapping of fields")
-        self.data = data
-        self._read: list[str] = []
-
-    def where(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
-
-    def fail(self, key: str, value: object, allowed: str, remedy: str | None = None) -> NoReturn:
-        raise ScenarioError(self.file, self.where(key), value, allowed, remedy)
-
-    def raw(self, key: str, allowed: str) -> Any:
-        self._read.append(key)
-        value = self.data.get(key)
-        if value is None or value == "":
-            self.fail(key, None, allowed, f"add {self.where(key)} to {self.file}")
-        return value
-
-    def child(self, key: str) -> _Fields:
-        return _Fields(self.file, self.where(key), self.raw(key, "a mapping of fields"))
-
-    def children(self, key: str) -> list[_Fields]:
-        value = self.raw(key, "a list")
-        if not isinstance(value, list) or not value:
-            self.fail(key, value, "a list with at least one entry")
-        return [_Fields(self.file, f"{self.where(key)}[{i}]", v) for i, v in enumerate(value)]
-
-    def text(self, key: str, allowed: str = "a text") -> str:
-        value = self.raw(key, allowed)
-        if not isinstance(value, str):
-            self.fail(key, value, allowed)
-        return value.strip()
-
-    def parsed(self, key: str, parse: Callable[[str], T], allowed: str = "a text") -> T:
-        text = self.text(key, allowed)
-        try:
-            return parse(text)
-        except UnitError as error:
-            self.fail(key, text, str(error))
-
-    def number(self, key: str, low: float, high: float = math.inf) -> float:
-        allowed = f"a number from {low:g}" + (f" to {high:g}" if high < math.inf else "")
-        value = float(self.parsed(key, parse_decimal, allowed))
-        if not low <= value <= high:
-            self.fail(key, self.text(key), allowed)
-        return value
-
-    def whole(self, key: str, low: int, high: int) -> int:
-        value = self.number(key, low, high)
-        if value != int(value):
-            self.fail(key, self.text(key), f"a whole number from {low} to {high}")
-        return int(value)
-
-    def share(self, key: str, low: str = "0%", high: str = "100%") -> float:
-        value = self.parsed(key, lambda text: parse_fraction(text, 9), "a percentage such as 5%")
-        if not parse_fraction(low, 9) <= value <= parse_fraction(high, 9):
-            self.fail(key, self.text(key), f"a percentage from {low} to {high}")
-        return value / 1e9
-
-    def seconds(self, key: str, low: int, high: int) -> int:
-        value = self.parsed(key, parse_duration, "a duration such as 30s, 1m or 1h")
-        if not low <= value <= high:
-            self.fail(key, self.text(key), f"a duration from {low}s to {high}s")
-        return value
-
-    def time(self, key: str) -> int:
-        text = self.text(key, "a time such as 2025-10-10T20:50Z")
-        if not _TIME.fullmatch(text):
-            self.fail(key, text, "a time in UTC such as 2025-10-10T20:50Z")
-        try:
-            return int(datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC).timestamp())
-        except ValueError:
-            self.fail(key, text, "a day and time that exist, such as 2025-10-10T20:50Z")
-
-    def done(self) -> None:
-        """Refuse what was not read."""
-        for key in self.data:
-            if key not in self._read:
-                self.fail(
-                    str(key),
-                    "an unknown field",
-                    f"one of {', '.join(sorted(set(self._read)))}",
-                    f"remove or rename {self.where(str(key))}",
-                )
-
-
 # --- the parts
 
 
-def _scenario(root: _Fields, accounts: int | None, fund: str | None) -> Scenario:
+def _scenario(root: Fields, accounts: int | None, fund: str | None) -> Scenario:
     name = root.text("name")
     if not re.fullmatch(r"[a-z0-9-]{1,40}", name):
         root.fail("name", name, "1 to 40 small letters, digits, dashes")
@@ -409,6 +305,8 @@ def _scenario(root: _Fields, accounts: int | None, fund: str | None) -> Scenario
         root.fail("step", root.text("step"), f"a step that gives 1 to {MAX_STEPS} steps")
     if steps * step > end - start:
         root.fail("steps", root.text("steps"), f"at most {(end - start) // step}: prices end there")
+    stakers = read_stakers(root, start, start + steps * step)
+    parameters, factor = _parameters(root, drafts, start, fund, staked_before(stakers, start))
     scenario = Scenario(
         name=name,
         title=root.text("title"),
@@ -417,7 +315,7 @@ def _scenario(root: _Fields, accounts: int | None, fund: str | None) -> Scenario
         start=start,
         step=step,
         steps=steps,
-        parameters=_parameters(root, drafts, start, fund),
+        parameters=parameters,
         markets=tuple(
             MarketScenario(
                 number=number,
@@ -432,12 +330,13 @@ def _scenario(root: _Fields, accounts: int | None, fund: str | None) -> Scenario
         book=_book(root.child("book"), accounts),
         keepers=_keepers(root.child("keepers")),
         expect=_expect(root),
+        stakers=fit_stakers(root, stakers, parameters, factor),
     )
     root.done()
     return scenario
 
 
-def _draft(node: _Fields) -> dict[str, Any]:
+def _draft(node: Fields) -> dict[str, Any]:
     prices = node.child("prices")
     draft = {
         "name": node.text("name"),
@@ -456,7 +355,7 @@ def _draft(node: _Fields) -> dict[str, Any]:
     return draft
 
 
-def _path(prices: _Fields) -> list[tuple[int, float]]:
+def _path(prices: Fields) -> list[tuple[int, float]]:
     points: list[tuple[int, float]] = []
     for block in prices.children("path"):
         time = block.time("from" if "from" in block.data else "at")
@@ -483,7 +382,7 @@ def _path(prices: _Fields) -> list[tuple[int, float]]:
     return points
 
 
-def _figures(block: _Fields, key: str, values: Any = None) -> list[float]:
+def _figures(block: Fields, key: str, values: Any = None) -> list[float]:
     values = block.raw(key, "a list of prices") if values is None else values
     if not isinstance(values, list) or not values:
         block.fail(key, values, "a list of prices such as [116848.7, 116399.6]")
@@ -498,7 +397,7 @@ def _figures(block: _Fields, key: str, values: Any = None) -> list[float]:
     return figures
 
 
-def _bars(block: _Fields, time: int, every: int) -> list[tuple[int, float]]:
+def _bars(block: Fields, time: int, every: int) -> list[tuple[int, float]]:
     """Open at the start, the extremes at the thirds, the last close at the end.
 
     A bar that closes below its open is taken to have made its high first, any other its low.
@@ -550,7 +449,7 @@ def shaped(
     return points
 
 
-def _impact(node: _Fields) -> ImpactLaw:
+def _impact(node: Fields) -> ImpactLaw:
     law = ImpactLaw(
         coefficient=node.share("coefficient"),
         volume=node.number("volume", 1),
@@ -564,7 +463,7 @@ def _impact(node: _Fields) -> ImpactLaw:
     return law
 
 
-def _book(node: _Fields, accounts: int | None) -> Book:
+def _book(node: Fields, accounts: int | None) -> Book:
     makers = node.child("makers")
     bands = []
     for band in node.children("leverage"):
@@ -603,7 +502,7 @@ def _book(node: _Fields, accounts: int | None) -> Book:
     return book
 
 
-def _keepers(node: _Fields) -> Keepers:
+def _keepers(node: Fields) -> Keepers:
     keepers = Keepers(
         count=node.whole("count", 1, 20),
         capital=node.number("capital", 1),
@@ -614,7 +513,7 @@ def _keepers(node: _Fields) -> Keepers:
     return keepers
 
 
-def _expect(root: _Fields) -> dict[str, int]:
+def _expect(root: Fields) -> dict[str, int]:
     node = root.child("expect")
     expect = {}
     for key in node.data:
@@ -628,12 +527,17 @@ def _expect(root: _Fields) -> dict[str, int]:
 
 
 def _parameters(
-    root: _Fields, drafts: Sequence[Mapping[str, Any]], start: int, fund: str | None
-) -> Parameters:
+    root: Fields,
+    drafts: Sequence[Mapping[str, Any]],
+    start: int,
+    fund: str | None,
+    staked: Decimal,
+) -> tuple[Parameters, Decimal]:
+    """The parameters, and how much larger their fund is than the file's."""
     node = root.child("parameters")
     base = Path(root.file).parent / node.text("base", "the path of a parameter file")
     try:
-        data = _read_yaml(base.read_text(encoding="utf8"), str(base))
+        data = read_yaml(base.read_text(encoding="utf8"), str(base))
     except OSError:
         node.fail(
             "base", node.text("base"), "a parameter file, relative to this one", "correct the path"
@@ -658,10 +562,9 @@ def _parameters(
         market["name"] = draft["name"]
         _set_first_price(market, interpolate(draft["path"], start))
         merged["markets"].append(market)
-    if fund is not None:
-        _scale_fund(merged, fund)
+    factor = Decimal(1) if fund is None else _scale_fund(merged, fund, staked)
     try:
-        return Parameters.parse(yaml.safe_dump(merged), root.file)
+        return Parameters.parse(yaml.safe_dump(merged), root.file), factor
     except ConfigError as error:
         raise ScenarioError(
             root.file,
@@ -701,10 +604,10 @@ def _fund_total(merged: Mapping[str, Any]) -> Decimal:
     return sum((parse_decimal(part) for part in parts), Decimal(0))
 
 
-def _scale_fund(merged: dict[str, Any], text: str) -> None:
-    """Make every layer and every limit of the fund larger by the same factor."""
+def _scale_fund(merged: dict[str, Any], text: str, staked: Decimal) -> Decimal:
+    """Make every layer and every limit of the fund larger by the same factor; returns it."""
     try:
-        factor = fund_factor(text, _fund_total(merged))
+        factor = fund_factor(text, _fund_total(merged) + staked)
     except UnitError as error:
         raise ScenarioError("--fund", "", text, str(error), "give --fund one of these") from None
 
@@ -716,6 +619,9 @@ def _scale_fund(merged: dict[str, Any], text: str) -> None:
 
     fund = scale(merged["fund"], ("reserve_target", "initial_reserve"))
     fund["engine"] = scale(fund["engine"], ("per_claim", "per_window"))
+    if isinstance(fund.get("staking"), Mapping):
+        fund["staking"] = scale(fund["staking"], ("cap",))
     merged["fund"] = fund
     for market in merged["markets"]:
         market["fund"] = scale(market["fund"], ("compartment_cap", "per_window", "initial"))
+    return factor

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from backstop.chain.artifacts import build_artifacts
 from backstop.harness.anvil import Anvil
 from backstop.harness.demo.play import Player, Result
 from backstop.harness.demo.report import as_json, gains
+from backstop.harness.demo.report_stakers import staker_lines
 from backstop.harness.demo.run import FAILED, OK, STOPPED, WRONG_REQUEST, Settings, run
 from backstop.harness.demo.table import PlainTable
 from backstop.harness.scenario import Scenario, names
@@ -28,6 +30,7 @@ PROMISED = {
         "fully_covered",
         "exhausted_compartments",
         "reserve_draws",
+        "stake_draws",
         "tear_ups",
         "side_charges",
         "deleverages",
@@ -37,6 +40,7 @@ PROMISED = {
         "fully_covered",
         "exhausted_compartments",
         "reserve_draws",
+        "stake_draws",
         "tear_ups",
         "side_charges",
     ),
@@ -64,6 +68,9 @@ class Silent:
     def step(self, row: Any, tally: Any) -> None: ...
 
     def shortfall(self, shortfall: Any) -> None: ...
+
+    def staker(self, act: Any) -> None:
+        self.acts = [*getattr(self, "acts", []), act]
 
 
 @pytest.fixture(scope="module", params=names())
@@ -97,19 +104,22 @@ def test_every_invariant_was_checked_and_holds(result: Result) -> None:
         "DRAW_LIMITS",
         "ZERO_SUM",
         "FLAT_UNTOUCHED",
+        "TWIN",
+        *(["SLASH_FAIR"] if result.scenario.stakers else []),
     }
-    assert result.checks.done["NO_MINT"] == result.scenario.steps
-    assert result.checks.done["RECEIPT_EXACT"] == len(result.tally.shortfalls) > 0
+    assert result.checks.done["NO_MINT"] == result.scenario.steps + bool(result.scenario.stakers)
+    # two more at the end: what stakers lost against events and receipts
+    assert result.checks.done["RECEIPT_EXACT"] == len(result.tally.shortfalls) + 2 > 2
 
 
 def test_what_everybody_put_in_is_what_everybody_owns(result: Result) -> None:
     lines = gains(result)
     assert sum(line[2] for line in lines) == sum(line[3] for line in lines)
-    assert sum(line[1] for line in lines) == len(result.plan.participants) + 2
-    deposited = sum(p.collateral for p in result.plan.participants)
-    assert (
-        sum(line[2] for line in lines) == (deposited + result.first_fund.total) * result.stage.scale
-    )
+    people = len(result.plan.participants) + len(result.scenario.stakers)
+    assert sum(line[1] for line in lines) == people + 2
+    deposited = sum(p.collateral for p in result.plan.participants) + result.first_fund.own
+    staked = sum(int(one.stake * 10**6) for one in result.scenario.stakers)
+    assert sum(line[2] for line in lines) == (deposited + staked) * result.stage.scale
 
 
 def test_receipts_add_up_to_the_sums_of_the_events(result: Result) -> None:
@@ -124,6 +134,51 @@ def test_receipts_add_up_to_the_sums_of_the_events(result: Result) -> None:
     assert 0 <= above <= tally.counts["reserve_draws"] * result.stage.scale
     left = tally.sums["recorded"] - tally.sums["repaid"]
     assert left == sum(market.recordedDeficit for market in result.last.markets)
+
+
+def test_stakers_bear_their_share(result: Result) -> None:
+    """Who runs bears what who stays bears, who comes later nothing; and all of it is paid."""
+    if not result.scenario.stakers:
+        pytest.skip("nobody stakes in this scenario")
+    lines = {line.name: line for line in staker_lines(result)}
+    losses = result.stage.stakes.losses
+    first, last = losses[0].time, losses[-1].time
+    lead = result.stakers.lead
+    before = [line for line in lines.values() if line.joined + lead <= first]
+    ran = [line for line in before if line.asked is not None]
+    stayed = [line for line in before if line.asked is None]
+    late = [line for line in lines.values() if line.joined + lead > last]
+    assert ran and stayed and late
+    asked_before = [line for line in ran if line.asked and line.asked + lead <= first]
+    for line in (*asked_before, *stayed):
+        assert line.shared == (len(losses), len(losses))
+        # but for some income that who stays has earned meanwhile: equal stake, equal loss
+        share = stayed[0].lost / stayed[0].staked
+        assert line.lost / line.staked == pytest.approx(share, rel=1e-3)
+    for loss in losses:
+        for held, cut in zip(loss.held, loss.result.cuts, strict=True):
+            assert held and cut, "nobody was on the way out"
+            parts = Fraction(cut, held), Fraction(loss.result.from_active, loss.active)
+            assert abs(parts[0] - parts[1]) < Fraction(1, held) + Fraction(2, loss.active)
+    assert all(line.lost == 0 and line.left >= line.staked - 2 for line in late)
+    assert sum(line.lost for line in lines.values()) == pytest.approx(
+        sum(s.legs["staked"] for s in result.tally.shortfalls) // 10**12, abs=len(losses) + 10
+    )
+    for line in ran:
+        assert line.claimed > 0 and line.income <= stayed[0].income
+    assert all(abs(line.rounding) <= 4 for line in lines.values())
+
+
+def test_stakers_did_what_the_scenario_says(result: Result) -> None:
+    plans, counts = result.scenario.stakers, result.tally.counts
+    asked = sum(plan.asks is not None for plan in plans)
+    assert counts["stakers: joins"] == len(plans)
+    assert counts["stakers: asks"] == counts["stakers: claims"] == asked
+    for plan, line in zip(plans, staker_lines(result), strict=True):
+        assert plan.joins <= line.joined < plan.joins + result.scenario.step
+        if plan.asks is not None:
+            assert line.asked is not None and plan.asks <= line.asked
+            assert line.asked < plan.asks + result.scenario.step
 
 
 def test_the_open_interest_was_opened_by_signed_orders(result: Result) -> None:

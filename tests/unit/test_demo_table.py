@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from backstop.harness.demo.play import MarketRow, Row
+from backstop.harness.demo.stakers import ASKS, CLAIMS, JOINS, StakerAct
 from backstop.harness.demo.story import Story
 from backstop.harness.demo.table import LiveTable, PlainTable, bar, clock, make_table, price
 from backstop.harness.demo.tally import Shortfall, Tally
@@ -27,6 +28,8 @@ ROW = Row(
     below_maintenance=0,
     compartments=(10_101.0, 5.0),
     reserve=9_972.0,
+    staked=24_000.0,
+    leaving=6_000.0,
     side_charged=11_435.0,
     recorded=0.0,
     equity=25.127e6,
@@ -83,11 +86,25 @@ def test_each_layer_is_told_once_in_its_order() -> None:
     assert any("pays all of it" in said for said in covered)
     assert story.shortfall(shortfall(compartment=WAD)) == []
     assert "layer 2" in story.shortfall(shortfall(compartment=WAD, reserve=WAD))[0]
+    told = story.shortfall(shortfall(reserve=WAD, staked=WAD))
+    assert "layer 3" in told[0] and "those who wait for the exit" in told[0]
     assert "layer 5" in story.shortfall(shortfall(reserve=WAD, side=WAD))[0]
     assert "layer 6" in story.shortfall(shortfall(side=WAD, recorded=WAD))[0]
     assert story.step(replace(ROW, compartments=(0.0, 5.0))) == ["the BTC compartment is exhausted"]
     empty = replace(ROW, compartments=(0.0, 5.0), reserve=0.0)
     assert story.step(empty) == ["the operator's reserve is exhausted"]
+
+
+def test_stakers_are_told_one_by_one() -> None:
+    story, units = Story(["BTC"], "USD", 6), 1_500 * 10**6
+    joins = StakerAct(ROW.time, "Eva", JOINS, units, losses=3)
+    assert story.staker(joins) == [
+        "stakers: Eva stakes 1,500.00 USD, after 3 losses that are not its own"
+    ]
+    asks = StakerAct(ROW.time, "Ben", ASKS, units, request=1, maturity=ROW.time + 20 * 86400)
+    assert "asks for 1,500.00 USD back: it matures on 30 October" in story.staker(asks)[0]
+    claims = StakerAct(ROW.time + 20 * 86400, "Ben", CLAIMS, units, request=1)
+    assert story.staker(claims) == ["stakers: Ben claims request 1 on 30 October: 1,500.00 USD"]
 
 
 def test_a_receipt_knows_whether_it_adds_up() -> None:

@@ -148,6 +148,25 @@ def test_eth_of_march_2020_is_the_source_s() -> None:
         ("book:\n", "books:\n", "book", "missing", "mapping"),
         ("title:", "titel:", "title", "missing", "text"),
         ("about: >-", "surprise: yes\nabout: >-", "surprise", "unknown field", "one of"),
+        ("stake: 40000", "stake: 0", "stakers[0].stake", "'0'", "number from 1 to"),
+        ("stake: 40000", "stake: 40000.5", "stakers[0].stake", "'40000.5'", "whole number from 1"),
+        ("stake: 40000, joins", "stake: 40000, comes", "stakers[0].joins", "missing", "a time"),
+        ("name: Ben", "name: Ada", "stakers[1].name", "'Ada'", "no other staker"),
+        ("name: Ben", f"name: {'B' * 25}", "stakers[1].name", "BBB", "at most 24"),
+        ("joins: 2025-10-10T20:00Z", "joins: 8pm", "stakers[0].joins", "'8pm'", "time in UTC"),
+        ("joins: 2025-10-10T20:00Z", "joins: 2025-01-01T00:00Z", "[0].joins", "2025-01", "90 days"),
+        ("joins: 2025-10-10T21:40Z", "joins: 2025-10-10T22:01Z", "[4].joins", "22:01", "last step"),
+        (
+            "asks: 2025-10-10T20:40Z",
+            "asks: 2025-10-10T20:05Z",
+            "[1].asks",
+            "20:05",
+            "after `joins`",
+        ),
+        ("part: 50%", "part: 0%", "stakers[3].part", "'0%'", "1% to 100%"),
+        ("asks: 2025-10-10T21:20Z, part", "part", "stakers[3].part", "'50%'", "beside `asks`"),
+        ("cap: 200000", "cap: 45000", "stakers[1].stake", "'24000'", "here at most 5000"),
+        ("stakers:", "stakers: nobody\nold:", "stakers", "'nobody'", "at least one entry"),
     ],
 )
 def test_errors_name_file_field_value_and_remedy(
@@ -164,6 +183,26 @@ def test_errors_name_file_field_value_and_remedy(
     assert value in message
     assert allowed in message
     assert "What to do: " in message
+
+
+def test_stakers_need_a_layer_3() -> None:
+    text = FILE.read_text()
+    line = next(line for line in text.splitlines() if line.strip().startswith("staking:"))
+    with pytest.raises(ScenarioError, match="where the deployment has a layer 3") as caught:
+        load(text.replace(line, "      staking: none"))
+    assert caught.value.path == "stakers" and "`parameters.changes.fund.staking`" in str(
+        caught.value
+    )
+
+
+def test_who_stakes_early_moves_the_deployment() -> None:
+    text = FILE.read_text()
+    usual = load(text)
+    assert usual.deployed_at == usual.start - 3600
+    early = load(text.replace("joins: 2025-10-10T20:00Z", "joins: 2025-09-01T00:00Z"))
+    assert early.deployed_at == seconds("2025-09-01T00:00") - 60
+    nobody = load(text[: text.index("stakers:")] + text[text.index("expect:") :])
+    assert nobody.stakers == () and nobody.deployed_at == usual.deployed_at
 
 
 @pytest.mark.parametrize(
@@ -228,6 +267,18 @@ def test_the_fund_is_scaled_with_its_limits() -> None:
         assert b.fund.initial == 2 * a.fund.initial
         assert b.fund.compartment_cap == 2 * a.fund.compartment_cap
         assert b.parameters == a.parameters
+    assert [s.stake for s in double.stakers] == [2 * s.stake for s in plain.stakers] != []
+    assert one.staking and two.staking and two.staking.cap == 2 * one.staking.cap
+
+
+def test_a_fund_given_in_tokens_counts_the_stake() -> None:
+    plain = Scenario.load(DEFAULT)
+    before = [s for s in plain.stakers if s.joins <= plain.start]
+    total = plain.parameters.fund.initial_reserve + sum(s.stake for s in before)
+    total += sum(market.fund.initial for market in plain.parameters.markets)
+    same = Scenario.load(DEFAULT, fund=f"{total}")
+    assert same.stakers == plain.stakers and same.parameters == plain.parameters
+    assert Scenario.load(DEFAULT, fund="0x").stakers == ()
 
 
 # --- prices

@@ -1,7 +1,7 @@
 """The invariants that the demo checks on the chain, exact to the wei; names as in DESIGN section 6.
 
 CONSERVATION and NO_MINT after every step, WATERFALL_ORDER, DRAW_LIMITS and RECEIPT_EXACT after
-every close-out, ZERO_SUM and FLAT_UNTOUCHED at the end.
+every close-out, ZERO_SUM and FLAT_UNTOUCHED at the end. Those of the stakers: `stake_checks`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backstop.harness.demo.book import FLAT
-from backstop.harness.demo.stage import Seen, Stage
+from backstop.harness.demo.stage import FundState, Seen, Stage
+from backstop.harness.demo.stake_checks import StakeChecks
 from backstop.harness.demo.tally import Shortfall
 from backstop.harness.rpc import Receipt
 
@@ -67,6 +68,9 @@ class Checks:
     broken: list[str] = field(default_factory=list)
     dust: int = 0
 
+    def __post_init__(self) -> None:
+        self.stake = StakeChecks(self.stage, self.expect)
+
     def expect(self, invariant: str, holds: bool, message: str) -> None:
         """Count a check; keep the sentence if it fails."""
         self.done[invariant] = self.done.get(invariant, 0) + 1
@@ -88,13 +92,7 @@ class Checks:
         self.expect(
             "CONSERVATION", self.dust < DUST_LIMIT, f"{self.dust} wei of the engine's tokens lost"
         )
-        fund = seen.fund
-        self.expect(
-            "CONSERVATION",
-            fund.tokens == fund.total == sum(fund.compartments) + fund.reserve,
-            f"the fund holds {fund.tokens}, its ledger says {fund.total}, its layers"
-            f" {sum(fund.compartments) + fund.reserve}",
-        )
+        self.stake.after_step(seen)
 
     def after_close_out(self, shortfall: Shortfall, receipt: Receipt) -> None:
         """The receipt's sum, and that no layer was touched before the one above it was empty."""
@@ -104,7 +102,7 @@ class Checks:
             f"legs {dict(shortfall.legs)} do not sum to the deficit {shortfall.deficit}",
         )
         covered = receipt.find("Covered", self.stage.system.fund.address)
-        drawn = sum(event.legs.reserve for event in covered)
+        drawn = sum(_shared(event.legs) for event in covered)
         fund = self.stage.fund()
         limits = self.stage.scenario.parameters.fund.engine
         per_claim = int(limits.per_claim * 10**self.stage.system.record.token_decimals)
@@ -117,26 +115,37 @@ class Checks:
             f"event {shortfall.event} left {left} wei to the opposite side although the fund paid"
             " every claim in full",
         )
+        # what is left of a series that a loss ends goes to the reserve, after everything was drawn
+        rest = sum(event.rest for event in receipt.find("SeriesEnded"))
         for event in covered:
-            empty = fund.compartments[event.market] == 0
+            self._order(event, fund, fund.reserve - rest, drawn >= per_claim)
+
+    def _order(self, event: Any, fund: FundState, reserve: int, at_limit: bool) -> None:
+        """No layer of this cover was touched while the one before it still held something."""
+        empty = fund.compartments[event.market] == 0
+        self.expect(
+            "WATERFALL_ORDER",
+            empty or not _shared(event.legs),
+            f"event {event.eventId} drew the shared layers while the compartment held"
+            f" {fund.compartments[event.market]}",
+        )
+        staked = fund.capital - fund.own
+        self.expect(
+            "WATERFALL_ORDER",
+            (not reserve or not event.legs.staked) and (not staked or not event.legs.backing),
+            f"event {event.eventId} drew {event.legs} while the reserve held {reserve}, the stakers"
+            f" {staked}",
+        )
+        if unpaid := event.claimed - sum(event.legs):
+            engine = self.stage.system.engine.address
+            room = self.stage.system.fund.drawRoom(engine, event.market)
+            drained = reserve + staked + fund.backing == 0
             self.expect(
                 "WATERFALL_ORDER",
-                empty or not event.legs.reserve,
-                f"event {event.eventId} drew the reserve while the compartment held"
-                f" {fund.compartments[event.market]}",
+                empty and (drained or at_limit or min(room[1:]) == 0),
+                f"event {event.eventId} left {unpaid} to the opposite side while the fund could"
+                " still pay",
             )
-            unpaid = event.claimed - sum(event.legs)
-            if unpaid:
-                room = self.stage.system.fund.drawRoom(
-                    self.stage.system.engine.address, event.market
-                )
-                closed = fund.reserve == 0 or drawn == per_claim or min(room[1:]) == 0
-                self.expect(
-                    "WATERFALL_ORDER",
-                    empty and closed,
-                    f"event {event.eventId} left {unpaid} to the opposite side while the fund"
-                    " could still pay",
-                )
 
     def at_the_end(self, states: Sequence[Any], seen: Seen) -> Books:
         """Sides against positions, flat accounts, and the engine's books line by line."""
@@ -169,6 +178,7 @@ class Checks:
             fees=sum(m.fundFees + m.treasuryFees for m in seen.markets),
             recorded=sum(m.recordedDeficit for m in seen.markets),
         )
+        self.stake.at_the_end(seen)
         equity = sum(state.equity for state in states)
         self.expect(
             "CONSERVATION",
@@ -176,3 +186,8 @@ class Checks:
             f"books {books} leave {books.dust} wei",
         )
         return books
+
+
+def _shared(legs: Any) -> int:
+    """What the layers behind the compartment paid that count for the draw limits."""
+    return int(legs.reserve + legs.staked + legs.backing)

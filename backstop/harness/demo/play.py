@@ -15,15 +15,14 @@ from backstop.harness.demo.flow import Flow
 from backstop.harness.demo.impact import Impact
 from backstop.harness.demo.keeper import Keepers
 from backstop.harness.demo.stage import OPERATOR, FundState, Seen, Stage, build
+from backstop.harness.demo.stakers import StakerAct, Stakers
 from backstop.harness.demo.tally import Shortfall, Tally
 from backstop.harness.rpc import Receipt, RpcClient
 from backstop.harness.scenario import Scenario
+from backstop.model.staking import EPOCH_TIME
 
 _SWEEP_EVERY = 10
 """Steps after which the engine's income is handed to the fund."""
-
-_PREPARATION = 3600
-"""Seconds before the scenario's start at which everything is deployed and opened."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,10 @@ class MarketRow:
 
 @dataclass(frozen=True)
 class Row:
-    """What the table shows of a step; amounts in tokens, counts of this step."""
+    """What the table shows of a step; amounts in tokens, counts of this step.
+
+    `staked` is all that stakers can lose; `leaving` is the part of it that has been asked back.
+    """
 
     index: int
     time: int
@@ -53,6 +55,8 @@ class Row:
     below_maintenance: int
     compartments: tuple[float, ...]
     reserve: float
+    staked: float
+    leaving: float
     side_charged: float
     recorded: float
     equity: float
@@ -74,6 +78,9 @@ class Audience(Protocol):
     def shortfall(self, shortfall: Shortfall) -> None:
         """A bankrupt account was closed out."""
 
+    def staker(self, act: StakerAct) -> None:
+        """Somebody staked, asked for it back, or claimed."""
+
 
 @dataclass
 class Result:
@@ -81,6 +88,8 @@ class Result:
 
     Attributes:
         first_fund, last_fund: the fund before and after.
+        blocks: first and last block of the crash, the opening of the book included.
+        stakers: who staked, and what they did.
         funding: quote tokens that longs paid to shorts (negative: got), by market, WAD.
         states: every participant's account at the end.
         missing: outcomes that were promised and did not happen.
@@ -100,6 +109,8 @@ class Result:
     funding: Mapping[int, int]
     missing: list[str]
     seconds: tuple[float, float]
+    blocks: tuple[int, int]
+    stakers: Stakers
 
     @property
     def plan(self) -> Plan:
@@ -136,7 +147,7 @@ class Player:
         """From the deployment to the last check."""
         began = time.monotonic()
         stage = self._prepare()
-        first = stage.fund()
+        first, block = stage.fund(), self.block
         self.checks = Checks(stage)
         self.flow = Flow(stage, random.Random(f"{self.scenario.name}:{self.seed}:flow"))
         self.keepers = Keepers(stage, self._after_close_out)
@@ -161,6 +172,9 @@ class Player:
             self.checks.after_step(seen)
             rows.append(self._row(index, seen, history, before))
             self.audience.step(rows[-1], stage.tally)
+        blocks = (block, self.client.block_number)
+        if self.stakers.settle():
+            seen = self._settled(seen)
         states = stage.states_of(stage.plan.participants)
         books = self.checks.at_the_end(states, seen)
         counts = stage.tally.counts
@@ -183,18 +197,27 @@ class Player:
                 if counts[name] < least
             ],
             seconds=(opened - began, time.monotonic() - opened),
+            blocks=blocks,
+            stakers=self.stakers,
         )
 
     def _prepare(self) -> Stage:
-        """Deploy, deposit, open. A node whose clock is ahead of the history keeps its lead."""
+        """Deploy, stake, deposit, open. A node whose clock is ahead of the history keeps its lead.
+
+        The lead is whole weeks: epochs of the stakers' exits begin at the same time of the week.
+        """
         scenario = self.scenario
         plan = make_plan(scenario, self.seed)
-        self.lead = max(0, self.client.timestamp + 1 - (scenario.start - _PREPARATION))
+        ahead = max(0, self.client.timestamp + 1 - scenario.deployed_at)
+        self.lead = -(-ahead // EPOCH_TIME) * EPOCH_TIME
         self.audience.phase("deploying the contracts")
-        self.client.set_next_timestamp(scenario.start - _PREPARATION + self.lead)
+        self.client.set_next_timestamp(scenario.deployed_at + self.lead)
         stage = build(self.client, scenario, plan, self.artifacts)
         self.deployed(stage.system)
+        self.stakers = Stakers(stage, self.seed, self.audience.staker, self.lead)
+        self.stakers.before(scenario.start - 60)
         stage.set_time(scenario.start - 60 + self.lead)
+        self.block = self.client.block_number + 1
         self.audience.phase(f"{len(plan.participants)} accounts deposit their collateral")
         stage.push_prices(plan.prices)
         stage.deposit_all()
@@ -202,7 +225,18 @@ class Player:
         stage.open_all(plan.prices, lambda done: None)
         stage.set_time(scenario.start + self.lead)
         stage.push_prices(plan.prices)
+        self.stakers.until(scenario.start)
         return stage
+
+    def _settled(self, seen: Seen) -> Seen:
+        """Later, when all requests have matured: everybody claims; the prices are the last ones."""
+        stage = self.flow.stage
+        self._count_funding(seen)
+        stage.push_prices(self.prices)
+        self.stakers.claim()
+        seen = stage.see()
+        self.checks.after_step(seen)
+        return seen
 
     def _step(self, index: int, history: Sequence[float], seen: Seen) -> None:
         stage, step = self.flow.stage, self.scenario.step
@@ -214,6 +248,7 @@ class Player:
             moves.append(price / self.prices[number] - 1)
             self.prices[number] = price
         stage.set_time(time_now + self.lead)
+        self.stakers.until(time_now)
         self._count_funding(seen)
         stage.push_prices(self.prices)
         marks = [m.markPrice for m in self._markets()]
@@ -288,6 +323,8 @@ class Player:
             below_maintenance=sum(health.liquidatable for health in seen.health),
             compartments=tuple(value / unit for value in seen.fund.compartments),
             reserve=seen.fund.reserve / unit,
+            staked=seen.stake.slashable / unit,
+            leaving=seen.stake.leaving / unit,
             side_charged=stage.tally.sums["layer side"] / 1e18,
             recorded=sum(m.recordedDeficit for m in seen.markets) / 1e18,
             equity=sum(health.equity for health in seen.health) / 1e18,

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from backstop.harness.demo.book import FLAT, KEEPER, MAKER, Participant
 from backstop.harness.demo.play import Result
+from backstop.harness.demo.report_stakers import print_stakers, stakers_json
 from backstop.harness.demo.table import clock
 from backstop.harness.demo.tally import LAYERS
 
@@ -55,8 +56,8 @@ def group_of(result: Result, one: Participant) -> str:
 def gains(result: Result) -> list[tuple[str, int, int, int]]:
     """(group, members, deposited, owned at the end) in WAD; over all of them nothing is created.
 
-    The last lines are the fund (its own tokens and its income still in the engine), the treasury,
-    recorded deficits and dust: the ends add up to what was put in, to the wei.
+    The last lines are the fund (its own tokens and its income still in the engine), the stakers,
+    the treasury, recorded deficits and dust: the ends add up to what was put in, to the wei.
     """
     members: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     scale = result.stage.scale
@@ -68,14 +69,15 @@ def gains(result: Result) -> list[tuple[str, int, int, int]]:
     markets = result.last.markets
     lines = [(name, v[0], v[1], v[2]) for name, v in sorted(members.items())]
     pending = sum(m.fundFees for m in markets)
-    lines.append(
-        (
-            "insurance fund",
-            1,
-            result.first_fund.total * scale,
-            result.last_fund.total * scale + pending,
-        )
-    )
+    before, after = result.first_fund.own * scale, result.last_fund.own * scale
+    lines.append(("insurance fund", 1, before, after + pending))
+    if result.stakers.people:
+        accounts = result.stage.stakes.accounts.values()
+        claimed = sum(account.claimed for account in accounts)
+        staked = sum(account.staked for account in accounts)
+        # income on its way to them included
+        owned = result.last.stake.held + claimed
+        lines.append(("stakers", len(result.stakers.people), staked * scale, owned * scale))
     lines.append(("treasury", 1, 0, sum(m.treasuryFees for m in markets)))
     lines.append(("recorded deficit", 0, 0, -result.books.recorded))
     lines.append(("dust", 0, 0, result.books.dust))
@@ -92,6 +94,7 @@ def print_report(result: Result, console: Console) -> None:
     console.print()
     _receipts(result, console)
     _layers(result, console)
+    print_stakers(result, console)
     _gains(result, console)
     _books(result, console)
     _outcomes(result, console)
@@ -122,13 +125,14 @@ def _receipts(result: Result, console: Console) -> None:
         "deficit",
         "1 compartment",
         "2 reserve",
+        "3 stake",
         "5 side",
         "6 recorded",
         "sum",
         left=3,
     )
     for s in sorted(largest, key=lambda s: (s.time, s.event)):
-        parts = [s.legs[k] for k in ("compartment", "reserve", "side", "recorded")]
+        parts = [s.legs[k] for k in ("compartment", "reserve", "staked", "side", "recorded")]
         table.add_row(
             clock(s.time),
             s.name,
@@ -215,8 +219,13 @@ def _books(result: Result, console: Console) -> None:
     for name, value in zip(result.stage.names, fund.compartments, strict=True):
         table.add_row(f"fund's ledger: {name} compartment", exact(value * scale))
     table.add_row("fund's ledger: reserve", exact(fund.reserve * scale))
+    stake = result.last.stake
+    if stake.held or result.stakers.people:
+        table.add_row("fund's ledger: stakers' claims", exact(stake.claims * scale))
+        table.add_row("fund's ledger: stakers' income on its way", exact(stake.streaming * scale))
+        table.add_row("fund's ledger: stakers' rounding", exact(stake.dust * scale))
     table.add_row("tokens in the fund", exact(fund.tokens * scale))
-    difference = (fund.tokens - sum(fund.compartments) - fund.reserve) * scale
+    difference = (fund.tokens - fund.own - stake.held) * scale
     table.add_row("difference", "0" if not difference else f"[red]{difference} wei[/red]")
     console.print(table)
     console.print()
@@ -286,6 +295,7 @@ def as_json(result: Result) -> dict[str, Any]:
             }
             for s in tally.shortfalls
         ],
+        "stake": stakers_json(result),
         "conservation": _texts({**asdict(result.books), "dust": result.books.dust}),
         "fund": {
             "before": asdict(result.first_fund),

@@ -31,8 +31,11 @@ from backstop.harness.scenario import DEFAULT, Scenario
 OK, FAILED, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 """Exit codes: fine; an invariant or promise broken, or no node; a wrong setting; Ctrl-C."""
 
-_BEFORE_START = 2 * 3600
-"""The node's first block is so many seconds before the history begins."""
+_BEFORE_DEPLOYMENT = 3600
+"""The node's first block is so many seconds before the deployment."""
+
+_STATES = 64
+"""Blocks whose state the node keeps, beside one for every claim after the crash."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,10 @@ def _node(settings: Settings, scenario: Scenario) -> Iterator[tuple[RpcClient, A
         finally:
             client.close()
         return
-    began = scenario.start - _BEFORE_START
+    began = scenario.deployed_at - _BEFORE_DEPLOYMENT
     # the live page reads old state again, for whoever looks later
-    kept = None if settings.watch or settings.keep_node else 64
+    states = _STATES + 2 * len(scenario.stakers)
+    kept = None if settings.watch or settings.keep_node else states
     with Anvil(
         accounts=3, timestamp=began, block_interval=None, history=kept, all_logs=True
     ) as node:
@@ -184,10 +188,21 @@ def _introduce(scenario: Scenario, settings: Settings, console: Console) -> None
         f" {token}, seed {settings.seed}; {scenario.steps} steps of {scenario.step} s",
         highlight=False,
     )
+    if scenario.stakers:
+        stake = sum(one.stake for one in scenario.stakers)
+        asking = sum(one.asks is not None for one in scenario.stakers)
+        console.print(
+            f"  {len(scenario.stakers)} stakers with {stake:,} {token} behind the operator's"
+            f" reserve; {asking} of them are going to ask for the exit",
+            highlight=False,
+        )
 
 
 def _leave_report(settings: Settings, result: Result, console: Console) -> None:
-    """The transparency report on the run, from the chain's events and views alone."""
+    """The transparency report on the crash, from the chain's events and views alone.
+
+    It ends with the last step: what stakers claim weeks later is in the tables.
+    """
     from backstop.report import ReportError, build, write
     from backstop.store import EventStore, StoreError
 
@@ -202,8 +217,7 @@ def _leave_report(settings: Settings, result: Result, console: Console) -> None:
             ) as store,
         ):
             store.sync(system.client)
-            assert store.tip is not None
-            report = build(store, system, 0, store.tip.number)
+            report = build(store, system, *result.blocks)
         page, _ = write(report, folder)
     except (StoreError, ReportError) as error:
         console.print(f"No transparency report was written: {error}", markup=False)

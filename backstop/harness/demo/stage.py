@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 from backstop.chain.deploy import Deployer, RpcDeployer, System, deploy
 from backstop.chain.signing import Domain, Order, as_tuple, sign_order
 from backstop.harness.batch import View, read_all
 from backstop.harness.demo.book import KEEPER, Participant, Plan
+from backstop.harness.demo.stake_book import StakeBook
+from backstop.harness.demo.stake_state import StakeState, bucket_views, stake_state, stake_views
 from backstop.harness.demo.tally import Tally
 from backstop.harness.rpc import Receipt, Reverted, RpcClient
 from backstop.harness.scenario import Scenario
@@ -47,12 +50,24 @@ class Health:
 
 @dataclass(frozen=True)
 class FundState:
-    """The fund's layers, units of the token."""
+    """The fund's layers, units of the token.
+
+    Attributes:
+        backing: the operator's second slice, behind the stakers.
+        capital: what a deficit could be paid from, as the contract says.
+        tokens: what it holds.
+    """
 
     compartments: tuple[int, ...]
     reserve: int
-    total: int
+    backing: int
+    capital: int
     tokens: int
+
+    @property
+    def own(self) -> int:
+        """The layers that are not the stakers'."""
+        return sum(self.compartments) + self.reserve + self.backing
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,7 @@ class Seen:
     markets: tuple[Any, ...]
     fund: FundState
     engine_tokens: int
+    stake: StakeState
 
 
 @dataclass
@@ -72,6 +88,8 @@ class Stage:
     Attributes:
         now: time of the step.
         scale: WAD of one unit of the token.
+        stakes: the stakers' books, from the events.
+        stakers: addresses of those who stake, in the scenario's order.
     """
 
     client: RpcClient
@@ -80,9 +98,12 @@ class Stage:
     plan: Plan
     tally: Tally = field(default_factory=Tally)
     now: int = 0
+    stakers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.scale = 10 ** (18 - self.system.record.token_decimals)
+        terms = self.system.tranche.terms()
+        self.stakes = StakeBook(self.system.tranche.address, terms.cap, terms.cooldown)
         # the same domain for every order; its hash is kept
         self.domain = _KeptDomain(self.system.domain)
         self.tally.owners = {p.account: p.name for p in self.plan.participants}
@@ -99,6 +120,7 @@ class Stage:
         """Send a transaction, book its events; raises Reverted."""
         receipt: Receipt = function.send(*args, sender=sender)
         self.tally.transaction(receipt)
+        self.stakes.transaction(receipt, self.now)
         return receipt
 
     def attempt(self, function: Any, *args: Any, sender: str) -> Receipt | None:
@@ -210,13 +232,19 @@ class Stage:
     def _fund_views(self) -> list[View]:
         fund, engine = self.system.fund, self.system.engine.address
         views: list[View] = [(fund, "compartment", (engine, n)) for n in range(len(self.names))]
-        views += [(fund, "reserve", ()), (fund, "totalCapital", ())]
+        views += [(fund, "reserve", ()), (fund, "backing", ()), (fund, "totalCapital", ())]
         views.append((self.system.token, "balanceOf", (fund.address,)))
         return views
 
     def _fund(self, values: Sequence[int]) -> FundState:
         count = len(self.names)
-        return FundState(tuple(values[:count]), *values[count : count + 3])
+        return FundState(tuple(values[:count]), *values[count : count + 4])
+
+    def _stake_views(self) -> list[View]:
+        tranche, twin = self.system.tranche, self.stakes.twin
+        shares = [twin.balance_of(who) for who in self.stakers]
+        views = stake_views(tranche, self.stakers, shares)
+        return views + bucket_views(tranche, self.stakers, twin.epoch)
 
     def see(self) -> Seen:
         """Everything, between two blocks."""
@@ -225,15 +253,20 @@ class Stage:
         views: list[View] = [(engine, "health", (p.account,)) for p in participants]
         views += [(engine, "marketState", (n,)) for n in range(len(self.names))]
         views.append((self.system.token, "balanceOf", (engine.address,)))
-        views += self._fund_views()
+        ends = [len(participants), len(views) - 1, len(views)]
+        for more in (self._fund_views(), self._stake_views()):
+            views += more
+            ends.append(len(views))
         values = read_all(self.client, views)
-        people, rest = values[: len(participants)], values[len(participants) :]
-        count = len(self.names)
+        people, markets, tokens, fund, stake = (
+            values[start:end] for start, end in pairwise([0, *ends])
+        )
         return Seen(
             health=tuple(Health(*value) for value in people),
-            markets=tuple(rest[:count]),
-            engine_tokens=rest[count],
-            fund=self._fund(rest[count + 1 :]),
+            markets=tuple(markets),
+            engine_tokens=tokens[0],
+            fund=self._fund(fund),
+            stake=stake_state(stake, len(self.stakers), self.stakes.twin.epoch),
         )
 
     @property

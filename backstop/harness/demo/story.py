@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from backstop.harness.demo.play import Row
+from backstop.harness.demo.stakers import ASKS, JOINS, StakerAct
 from backstop.harness.demo.tally import CENT, Shortfall
 
 
@@ -16,10 +18,12 @@ class Story:
     Attributes:
         names: of the markets.
         symbol: of the token.
+        decimals: of the token.
     """
 
     names: Sequence[str]
     symbol: str
+    decimals: int = 6
     _told: set[str] = field(default_factory=set)
     _last: Row | None = None
 
@@ -48,6 +52,13 @@ class Story:
                 f"layer 2: the market's own compartment does not suffice for {s.name}; the"
                 f" operator's reserve adds {self._amount(legs['reserve'])}",
             )
+        if legs["staked"] > CENT:
+            said += self._once(
+                "staked",
+                f"layer 3: the reserve is empty; the stakers bear {self._amount(legs['staked'])} of"
+                f" {s.name}'s deficit, those who stay and those who wait for the exit alike, in"
+                " proportion",
+            )
         if s.how == "torn up" and s.closed and legs["side"] <= CENT:
             said += self._once(
                 "torn",
@@ -69,6 +80,21 @@ class Story:
                 f" {s.name}'s deficit are recorded, and repaid first by later income",
             )
         return said
+
+    def staker(self, act: StakerAct) -> list[str]:
+        """What a staker did: each is told."""
+        amount = self._amount(act.assets * 10 ** (18 - self.decimals))
+        if act.kind == JOINS:
+            late = f", after {act.losses} losses that are not its own" if act.losses else ""
+            return [f"stakers: {act.name} stakes {amount}{late}"]
+        if act.kind == ASKS:
+            day = datetime.fromtimestamp(act.maturity, UTC)
+            return [
+                f"stakers: {act.name} asks for {amount} back: it matures on {day.day} {day:%B},"
+                " earns nothing and bears losses until then"
+            ]
+        day = datetime.fromtimestamp(act.time, UTC)
+        return [f"stakers: {act.name} claims request {act.request} on {day.day} {day:%B}: {amount}"]
 
     def step(self, row: Row) -> list[str]:
         """What is new about a step."""
@@ -93,6 +119,8 @@ class Story:
                     said += self._once(f"empty {name}", f"the {name} compartment is exhausted")
             if last.reserve > 0 >= row.reserve:
                 said += self._once("no reserve", "the operator's reserve is exhausted")
+            if last.staked > 0 >= row.staked:
+                said += self._once("no stake", "layer 3: the stake is lost, all of it")
             if last.recorded > 0 >= row.recorded:
                 said += self._once("repaid", "layer 6: the recorded deficits are repaid")
         self._last = row

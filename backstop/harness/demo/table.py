@@ -16,6 +16,7 @@ from rich.text import Text
 
 from backstop.harness.demo.play import Row
 from backstop.harness.demo.stage import Stage
+from backstop.harness.demo.stakers import StakerAct
 from backstop.harness.demo.story import Story
 from backstop.harness.demo.tally import Shortfall, Tally
 from backstop.harness.scenario import Scenario
@@ -23,7 +24,7 @@ from backstop.harness.scenario import Scenario
 _ROWS = 14
 _STORIES = 7
 _BAR = 20
-_WIDE = 150
+_WIDE = 165
 """Columns of a terminal on which all of the table fits."""
 
 
@@ -45,7 +46,7 @@ def cells(row: Row) -> list[str]:
         found += [price(market.index), price(market.mark), f"{market.open_interest / 1e6:.1f}"]
     liquidations = (row.taken_over, row.by_orders, row.deleveraged, row.closed_out)
     found += [str(count or "·") for count in liquidations]
-    found += [f"{value:,.0f}" for value in (*row.compartments, row.reserve)]
+    found += [f"{value:,.0f}" for value in (*row.compartments, row.reserve, row.staked)]
     found += [f"{row.side_charged:,.0f}", f"{row.recorded:,.0f}", f"{row.equity / 1e6:.3f}"]
     return found
 
@@ -56,13 +57,21 @@ def titles(names: Sequence[str]) -> list[str]:
     for name in names:
         found += [f"{name} index", "mark", "OI M"]
     found += ["take", "order", "ADL", "close"]
-    return [*found, *(f"1 {name}" for name in names), "2 reserve", "5 side", "6 rec.", "equity M"]
+    return [
+        *found,
+        *(f"1 {name}" for name in names),
+        "2 reserve",
+        "3 stake",
+        "5 side",
+        "6 rec.",
+        "equity M",
+    ]
 
 
 LEGEND = (
     "index: history and impact. OI: open interest of one side, millions. take, order: partial"
     " liquidations by keepers and by signed orders.\nADL: deleveraged at the mark. close: bankrupt"
-    " accounts closed out. 1, 2: the fund's layers, tokens. 5: charged to opposite sides so far.\n"
+    " accounts closed out. 1-3: the fund's layers, tokens. 5: charged to opposite sides so far.\n"
     "6: recorded deficit. equity: sum of all accounts, millions."
 )
 
@@ -72,7 +81,9 @@ class PlainTable:
 
     def __init__(self, scenario: Scenario, console: Console) -> None:
         self.scenario, self.console = scenario, console
-        self.story = Story([m.name for m in scenario.markets], scenario.parameters.token.symbol)
+        token = scenario.parameters.token
+        names = [m.name for m in scenario.markets]
+        self.story = Story(names, token.symbol, token.decimals or 18)
         self._titles = titles(self.story.names)
         self._widths = [max(len(title), 7) for title in self._titles]
 
@@ -113,6 +124,11 @@ class PlainTable:
         for sentence in self.story.shortfall(shortfall):
             self._print(f"        > {sentence}")
 
+    def staker(self, act: StakerAct) -> None:
+        """A staker did something."""
+        for sentence in self.story.staker(act):
+            self._print(f"        > {clock(act.time)} {sentence}")
+
 
 class LiveTable(PlainTable):
     """The last steps, the layers as bars, and the story so far, on a terminal."""
@@ -122,6 +138,7 @@ class LiveTable(PlainTable):
         self._rows: deque[Row] = deque(maxlen=_ROWS)
         self._told: deque[str] = deque(maxlen=_STORIES)
         self._first: Row | None = None
+        self._staked = 0.0
         self._tally: Tally | None = None
         self._phase = ""
         self._live = Live(console=console, refresh_per_second=8, transient=False)
@@ -159,6 +176,12 @@ class LiveTable(PlainTable):
         """A close-out."""
         now = clock(shortfall.time)
         self._told += [f"{now}  {sentence}" for sentence in self.story.shortfall(shortfall)]
+
+    def staker(self, act: StakerAct) -> None:
+        """A staker did something."""
+        now = clock(act.time)
+        self._told += [f"{now}  {sentence}" for sentence in self.story.staker(act)]
+        self._refresh()
 
     def _view(self) -> Group:
         title = Text(self.scenario.title, style="bold")
@@ -208,7 +231,10 @@ class LiveTable(PlainTable):
         ):
             grid.add_row(f"1 {name} compartment", bar(now, start), f"{now:,.2f}")
         grid.add_row("2 operator's reserve", bar(row.reserve, first.reserve), f"{row.reserve:,.2f}")
-        grid.add_row("3 staked, 4 reinsurance", "", Text("not in this deployment", style="dim"))
+        self._staked = max(self._staked, row.staked)
+        leaving = f", of it {row.leaving:,.2f} on its way out" if row.leaving else ""
+        grid.add_row("3 stakers", bar(row.staked, self._staked), f"{row.staked:,.2f}{leaving}")
+        grid.add_row("4 reinsurance", "", Text("not in this deployment", style="dim"))
         grid.add_row("5 opposite side", "", f"{row.side_charged:,.2f} charged")
         grid.add_row("6 recorded deficit", "", f"{row.recorded:,.2f}")
         return Panel(grid, title="waterfall", title_align="left", expand=False)

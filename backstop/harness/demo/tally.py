@@ -112,8 +112,11 @@ class Tally:
     def _on_Covered(self, event: Any) -> None:
         if event.legs.reserve:
             self.counts["reserve_draws"] += 1
+        if event.legs.staked:
+            self.counts["stake_draws"] += 1
         self.add("assets from compartment", event.market, event.legs.compartment)
         self.add("assets from reserve", event.market, event.legs.reserve)
+        self.add("assets from staked", event.market, event.legs.staked)
 
     def _on_IncomeReceived(self, event: Any) -> None:
         self.add("assets to compartment", event.market, event.toCompartment)

@@ -22,6 +22,7 @@ from backstop.chain.config import LiquidationParameters, MarketParameters, Param
 from backstop.chain.units import PPM, WAD
 from backstop.harness.demo.book import make_plan
 from backstop.harness.scenario import ImpactLaw, Scenario
+from backstop.harness.staker_section import staked_before
 from backstop.simulation.book import Book, Tiers
 from backstop.simulation.model import (
     AdlParams,
@@ -196,7 +197,8 @@ def from_scenario(scenario: Scenario, seed: int = 1) -> Platform:
         ),
         markets=tuple(m.name for m in scenario.markets),
     ).validate(zero_sum=True)
-    layers = layers_of(scenario.parameters)
+    staked = float(staked_before(scenario.stakers, scenario.start))
+    layers = replace(layers_of(scenario.parameters), staked=staked)
     params = SimulationParams(
         impact=impact_of([m.impact for m in scenario.markets]),
         fund=layers.simulated(),

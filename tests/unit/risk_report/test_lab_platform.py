@@ -47,7 +47,7 @@ def test_the_book_is_that_of_the_demonstration(scenario, platform):
         sum(p.collateral for p in traders) / unit
     )
     assert (platform.book.equity() > platform.book.maintenance()).all()
-    assert platform.layers.total == 30_000
+    assert (platform.layers.staked, platform.layers.total) == (100_000, 130_000)
 
 
 def test_brackets_lie_on_the_contracts_curve_or_just_above_it(scenario, platform):
