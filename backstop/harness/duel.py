@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -17,6 +17,8 @@ from eth_utils import keccak, to_checksum_address
 
 from backstop.chain.signing import as_tuple, order_hash, sign_digest
 from backstop.harness.anvil import account_address, private_key
+from backstop.harness.duel_stakers import StakerActions
+from backstop.harness.expected import Expected as Expected
 from backstop.harness.rpc import Outcome, Step
 from backstop.harness.world import (
     MARKETS,
@@ -43,26 +45,11 @@ _MODES = {FeedProblem.NONE: 0, FeedProblem.CALL_FAILED: 1, FeedProblem.SHORT_RET
 _KEYS: dict[bytes, bytes] = {}
 
 
-@dataclasses.dataclass(frozen=True)
-class Expected:
-    """What the twin did: a result or an error, and what it showed afterwards."""
-
-    kind: str
-    result: Any
-    error: ModelError | None
-    shown: Mapping[str, Any] | None
-
-    @property
-    def outcome(self) -> str:
-        """`ok`, or the error's name."""
-        return "ok" if self.error is None else self.error.name
-
-
 class Disagreement(AssertionError):
     """The contracts did something else than the twin."""
 
 
-class Duel:
+class Duel(StakerActions):
     """A twin, and the transcript of what it did.
 
     Args:
@@ -86,6 +73,7 @@ class Duel:
         self.milestones: Counter[str] = Counter()
         self.nonces: Counter[bytes] = Counter()
         self.actions = 0
+        self._stake_views = {}
         self._domain = chain.domain if chain else None
 
     # ------------------------------------------------------------------ acting
@@ -111,6 +99,7 @@ class Duel:
         self.actions += 1
         self.world.advance(delay)
         epochs, repaid = self._epochs(), self._recorded()
+        receipts = len(self.world.fund.recoveries)
         if self.checker:
             self.checker.before(kind, [*_accounts_in(args), *also], victim, keeper)
         result, error = None, None
@@ -123,6 +112,7 @@ class Duel:
         expected = Expected(kind, result, error, self.show() if show and self.chain else None)
         self.counts[kind, expected.outcome] += 1
         self._note(expected, epochs, repaid)
+        self._note_losses(receipts)
         if self.chain:
             target = self.chain.feeds.get(contract) or getattr(self.chain, contract)
             step = target[function].step(*args, sender=sender_of(sender), delay=delay)
@@ -592,18 +582,6 @@ class Duel:
             delay,
         )
 
-    def stake(self, assets: int, caller: bytes, delay: int) -> Expected:
-        """`StakedTranche.deposit`."""
-        return self.act(
-            "stake",
-            lambda: self.world.stake(assets, caller=caller),
-            "tranche",
-            "deposit",
-            (assets, caller),
-            caller,
-            delay,
-        )
-
     # ------------------------------------------------------------------ what was reached
 
     def _epochs(self) -> int:
@@ -624,6 +602,7 @@ class Duel:
         reached["recorded deficit repaid"] += self._recorded() < recorded
         self._note_inventory(expected)
         self._note_windows(expected)
+        self._note_stakers(expected)
         receipt = expected.result
         if isinstance(receipt, LiquidatorReceipt):
             reached["close-out"] += 1
@@ -722,9 +701,7 @@ class Duel:
         shown["backing"] = fund.backing
         shown["lagged ratio"] = fund.solvency.lagged_now(world.now)
         shown["events"] = fund.events
-        shown["staked"] = fund.staking.total_assets(world.now)
-        shown["stake shares"] = fund.staking.supply
-        return shown
+        return shown | self._show_stakers()
 
     def probes(self) -> dict[str, Step]:
         """The same fields on the contracts."""
@@ -755,9 +732,7 @@ class Duel:
         probes["backing"] = fund.backing.step()
         probes["lagged ratio"] = fund.laggedRatio.step()
         probes["events"] = fund.eventCount.step()
-        probes["staked"] = chain.tranche.totalAssets.step()
-        probes["stake shares"] = chain.tranche.totalSupply.step()
-        return probes
+        return probes | self._probe_stakers(chain)
 
     def verify(self) -> None:
         """Plays everything on the contracts and compares; raises Disagreement."""

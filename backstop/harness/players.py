@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from backstop.harness.duel import Duel
+from backstop.harness.staker_player import staker
 from backstop.harness.world import MARKETS, START_BALANCE, START_PRICES, UNIT, feed_answer
 from backstop.model.fixed_point import PPM, WAD
 from backstop.model.oracle import FeedProblem, Validity
@@ -297,7 +298,14 @@ class Player:
         self.prices[market] = min(max(price, 10**4), 10**13)
         self._push(market, self.delay())
 
-    def squeeze(self) -> None:
+    def crash(self) -> None:
+        """A jump that nobody's margin covers, and somebody brings the first bankrupt account."""
+        self.squeeze([-1_500_000, -3_000_000, -6_000_000])
+        self.close_out()
+
+    def squeeze(
+        self, healths_ppm: Sequence[int] = (950_000, 900_000, 700_000, 400_000, 50_000, -300_000)
+    ) -> None:
         """A market moves so far that one account's equity is a given part of its margin."""
         engine = self.duel.world.engine
         positions = sorted(engine.tables.positions)
@@ -308,7 +316,7 @@ class Player:
         equity, _, maintenance = engine.health(account)
         if size == 0:
             return self.move()
-        health_ppm = self.choose.pick([950_000, 900_000, 700_000, 400_000, 50_000, -300_000])
+        health_ppm = self.choose.pick(healths_ppm)
         loss = equity - maintenance * health_ppm // PPM
         mark = engine.market_state(market).mark_price
         price = (mark - loss * WAD // size) // PRICE_TO_WAD
@@ -421,8 +429,6 @@ class Player:
             self.duel.follow_fund(self.market(), caller, self.delay())
         elif self.choose.chance(10):
             self.duel.fund_backing(self.assets(), caller, self.delay())
-        elif self.choose.chance(30):
-            self.duel.stake(self.assets(), caller, self.delay())
         elif self.choose.chance(50):
             self.duel.fund_reserve(self.assets(), caller, self.delay())
         else:
@@ -627,6 +633,7 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.withdraw] * 6,
     *[Player.move] * 9,
     *[Player.squeeze] * 12,
+    *[Player.crash] * 3,
     *[Player.refresh] * 5,
     *[Player.fault] * 3,
     *[Player.poke] * 3,
@@ -634,6 +641,7 @@ PLAYS: Final[Sequence[Callable[[Player], None]]] = (
     *[Player.pause] * 1,
     *[Player.strengthen] * 4,
     *[Player.fair_window] * 5,
+    *[staker] * 8,
     *[Player.inventory] * 6,
     *LIQUIDATIONS[::4],
 )

@@ -161,12 +161,15 @@ class StakedTranche:
         """Queues `shares`; returns request id, assets and shares of the bucket."""
         if shares == 0:
             raise ModelError("ZeroShares")
-        if shares > self.supply or shares > self.balance_of(owner):
-            raise ModelError("ERC20InsufficientBalance", owner, self.balance_of(owner), shares)
+        balance = self.balance_of(owner)
+        if shares > self.supply:
+            raise ModelError("ERC20InsufficientBalance", owner, balance, shares)
         active = self.total_assets(now)
         assets = shares * (active + 1) // (self.supply + VIRTUAL_SHARES)
         if assets == 0:
             raise ModelError("ZeroAssets")
+        if shares > balance:
+            raise ModelError("ERC20InsufficientBalance", owner, balance, shares)
         epoch, week = self.epoch, now // EPOCH_TIME
         if week != self.week and self.bucket(epoch).maturity:
             epoch += 1
@@ -309,6 +312,18 @@ class StakedTranche:
         """Active stake and open buckets."""
         ids = range(self.first_open(now), self.epoch + 1)
         return self.total_assets(now) + sum(self.bucket(i).assets for i in ids)
+
+    def stream(self, now: int) -> tuple[int, int, int]:
+        """Income on its way, when it ends, and how much a second until then."""
+        left = self.stream_left - self._credited(now)
+        waits = self.supply == 0 and self.stream_left
+        end = self.stream_end + (now - self.accrued_at if waits else 0)
+        return left, end, left // (end - now) if left else 0
+
+    def claimable_at(self, request: int) -> int:
+        """When a request's bucket matures as things are now; 0 if it is empty."""
+        maturity = self.bucket(request).maturity
+        return max(maturity, min(self.held_until, maturity + MAX_HOLD)) if maturity else 0
 
     def held(self) -> int:
         """All tokens that the fund holds for this layer, matured requests and stream included."""

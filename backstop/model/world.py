@@ -252,12 +252,85 @@ class World:
         with self.journal.transaction():
             before = copy.deepcopy(self.fund)
             try:
-                shares = self.fund.staking.deposit("0x" + caller.hex(), assets, self.now)
+                shares = self.fund.staking.deposit(_text(caller), assets, self.now)
                 self.token.transfer(caller, self.addresses.fund, assets)
             except ModelError:
                 _restore(self.fund, before)
                 raise
             return shares
+
+    # ------------------------------------------------------------------ stakers
+
+    def mint_stake(self, shares: int, *, caller: bytes) -> int:
+        """`StakedTranche.mint` for the caller; returns the assets."""
+        with self._funded():
+            assets = self.fund.staking.mint(_text(caller), shares, self.now)
+            self.token.transfer(caller, self.addresses.fund, assets)
+            return assets
+
+    def transfer_stake(self, to: bytes, shares: int, *, caller: bytes) -> bool:
+        """`StakedTranche.transfer`; always True."""
+        with self._funded():
+            self.fund.staking.transfer(_text(caller), _text(to), shares)
+            return True
+
+    def fund_stakers(self, assets: int, *, caller: bytes) -> None:
+        """`InsuranceFund.fundStakers`."""
+        with self._funded():
+            if assets:
+                self.token.transfer(caller, self.addresses.fund, assets)
+            self.fund.fund_stakers(assets, self.now)
+
+    def request_redeem(self, shares: int, controller: bytes, *, caller: bytes) -> int:
+        """`StakedTranche.requestRedeem` of the caller's own shares; returns the request's id."""
+        with self._funded():
+            return self.fund.staking.request_redeem(
+                _text(caller), _text(controller), shares, self.now
+            )[0]
+
+    def claim_stake(self, request: int, *, caller: bytes) -> int:
+        """`StakedTranche.claim` by the controller, to itself; returns what is paid."""
+        with self._funded():
+            return self._pay_staker(
+                caller, self.fund.staking.claim(_text(caller), request, self.now)
+            )
+
+    def redeem_stake(self, shares: int, *, caller: bytes) -> int:
+        """`StakedTranche.redeem` by the controller, to itself; returns what is paid."""
+        with self._funded():
+            return self._pay_staker(
+                caller, self.fund.staking.redeem(_text(caller), shares, self.now)
+            )
+
+    def withdraw_stake(self, assets: int, *, caller: bytes) -> int:
+        """`StakedTranche.withdraw` by the controller, to itself; returns the request's shares."""
+        with self._funded():
+            shares = self.fund.staking.withdraw(_text(caller), assets, self.now)
+            self._pay_staker(caller, assets)
+            return shares
+
+    def report_shortfall(self, market: int) -> None:
+        """`InsuranceFund.reportShortfall` for the engine."""
+        if not self.engine.open_deficit(market):
+            raise ModelError("NoShortfall", self.claimant, market)
+        self.fund.staking.hold_maturity(self.now)
+
+    def recover(self, event: int, assets: int, *, caller: bytes) -> None:
+        """`InsuranceFund.recover`, with the receipt that the event left."""
+        with self._funded():
+            self.fund.recover(event, assets, self.now)
+            self.token.transfer(caller, self.addresses.fund, assets)
+
+    def collect(self, holder: bytes, era: int, part: int) -> int:
+        """`StakedTranche.collect`; returns what the holder is paid."""
+        with self._funded():
+            assets = self.fund.staking.collect(_text(holder), era, part)
+            return self._pay_staker(holder, assets)
+
+    def _pay_staker(self, to: bytes, assets: int) -> int:
+        if assets:
+            self.token.transfer(self.addresses.fund, to, assets)
+        return assets
 
     # ------------------------------------------------------------------ fair windows
 
@@ -426,6 +499,11 @@ class World:
                 else:
                     book.filled[digest] = amount
             raise
+
+
+def _text(who: bytes) -> str:
+    """An address as the fund's books name it."""
+    return "0x" + who.hex()
 
 
 def _restore(fund: InsuranceFund, before: InsuranceFund) -> None:

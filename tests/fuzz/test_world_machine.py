@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from backstop.harness.duel import Duel
 from backstop.harness.players import PLAYS, Player, RandomChooser
 from backstop.harness.rpc import RpcClient
+from backstop.harness.staker_player import ask, staker
 from backstop.harness.world import ChainWorld, deploy_world
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
@@ -89,6 +90,14 @@ class WorldMachine(RuleBasedStateMachine):
         self.play(Player.squeeze, seed)
         self.play(Player.squeeze, seed + 1)
         self.play(Player.close_out, seed + 2)
+
+    @rule(seed=seeds)
+    def run_for_the_exit(self, seed: int) -> None:
+        """Somebody asks for stake back, the market crashes, and a staker does something."""
+        self.play(ask, seed)
+        self.play(Player.crash, seed + 1)
+        self.play(Player.crash, seed + 2)
+        self.play(staker, seed + 3)
 
     def teardown(self) -> None:
         self.duel.verify()

@@ -39,8 +39,8 @@ class ActionError(ValueError):
 def _actions() -> dict[str, tuple[inspect.Signature, Mapping[str, Any]]]:
     """The actions of a duel: signature and types of every method that takes a delay."""
     found: dict[str, tuple[inspect.Signature, Mapping[str, Any]]] = {}
-    for name, method in vars(Duel).items():
-        if name == "act" or name.startswith("_") or not inspect.isfunction(method):
+    for name, method in inspect.getmembers(Duel, inspect.isfunction):
+        if name == "act" or name.startswith("_"):
             continue
         signature = inspect.signature(method)
         if "delay" in signature.parameters:
