@@ -541,7 +541,10 @@ class Player:
         held = [m for m in range(len(MARKETS)) if backstop.inventory(m).size]
         market = self.choose.pick(held) if held and self.choose.chance(90) else self.market()
         kind = self.choose.integer(0, 9)
-        if kind < 2 or (not held and kind < 6):
+        owing = [m for m, book in backstop.books.items() if book.invested and self._owes(m)]
+        if owing and self.choose.chance(40):  # capital goes back where a deficit is open
+            self.capital("release", self.choose.pick(sorted(owing)))
+        elif kind < 2 or (not held and kind < 6):
             self.capital(self.choose.pick(["deploy", "deploy", "release"]), market)
         elif kind == 2 and self.choose.chance(30):
             self.duel.reset_loss(market, self.delay())
@@ -549,6 +552,9 @@ class Player:
             self._end_inventory(market)
         else:
             self.buy(market)
+
+    def _owes(self, market: int) -> bool:
+        return self.duel.world.engine.open_deficit(market) != 0
 
     def _broken(self, market: int) -> bool:
         """Whether the market's inventory is to be torn up, or its account closed out."""
