@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backstop.chain.deploy import System
 from backstop.chain.orders import SignedOrder
 from backstop.keeper.config import KeeperConfig
+from backstop.keeper.pending import Bound
 from backstop.model import liquidation_math, margin_math
 from backstop.model.fixed_point import WAD
 
@@ -31,7 +32,7 @@ GAS: Final = {
     "buy": 170_000,
     "flag": 85_000,
     "poke": 60_000,
-    "close window": 150_000,
+    "close window": 200_000,
 }
 """Gas a transaction uses where the account is in one market (docs/gas.md)."""
 
@@ -39,6 +40,9 @@ _GAS_A_MARKET: Final = 60_000
 """Gas each further market of the account adds."""
 _GAS_MARGIN: Final = 900_000
 """Head-room of the limit: the oracle wants to see it before it asks a feed."""
+_DRAWING: Final = frozenset({"close-out", "backstop close-out", "unwind", "close window"})
+_REINSURER: Final = 1_200_000
+"""Head-room of what may draw on the fund: it wants to see so much before it asks its reinsurer."""
 
 
 @dataclass
@@ -49,7 +53,7 @@ class Case:
         report: ILens.AccountReport.
         markets: ILens.MarketReport of every market.
         own: ILens.AccountReport of the keeper's account.
-        bound: margin in tokens that transactions under way will take from it.
+        bound: what transactions under way and those just decided on will take.
         now: time at which a transaction would be mined.
         gas_price: wei a gas.
         orders: signed orders that may be filled.
@@ -60,7 +64,7 @@ class Case:
     report: Any
     markets: tuple[Any, ...]
     own: Any
-    bound: float
+    bound: Bound
     now: int
     gas_price: int
     config: KeeperConfig
@@ -129,7 +133,8 @@ class Offer:
     @property
     def gas_limit(self) -> int:
         """What the transaction may use."""
-        return 2 * self.gas + _GAS_MARGIN
+        spare = _REINSURER if self.way in _DRAWING else 0
+        return 2 * self.gas + _GAS_MARGIN + spare
 
 
 DISCOUNT, REWARD = "discount", "reward"
@@ -241,15 +246,15 @@ def bought(
 def affordable(case: Case, position: Any, step: Step) -> int:
     """Base the keeper can carry of a step, without leaving dust; 0 if it cannot."""
     ways, own = case.config.ways, case.own.state
-    free = (own.equity - own.initialMargin) / WAD - case.bound
+    free = (own.equity - own.initialMargin) / WAD - case.bound.margin
     free *= 1 - ways.margin_reserve
     held = sum(p.size for p in own.positions if p.market == position.market)
-    room = ways.max_inventory
+    room = ways.max_inventory - case.bound.notional[position.market]
     if held * position.size > 0:
         room -= tokens(abs(held), step.mark)
     base = step.base
     for _ in range(4):
-        if base < step.min_base or free < 0:
+        if base < step.min_base or free < 0 or room <= 0:
             return 0
         needed = margin_needed(case, own, position, base)
         notional = tokens(base, step.mark)

@@ -165,6 +165,8 @@ def to_backstop(case: Case) -> Iterator[Offer]:
         terms, elapsed = case.markets[position.market].liquidation, case.elapsed()
         if elapsed < terms.ramp or not has_room(case, position):
             continue
+        if position.market in case.bound.inventory:
+            continue  # its turn comes when the one before is mined
         desk, step = case.desks[position.market], plan(case, position, REWARD, DISCOUNT)
         if step.discount < desk.caps.maxDiscountPpm * PPM_TO_WAD:
             continue
@@ -192,6 +194,8 @@ def close_out_to_backstop(case: Case) -> Iterator[Offer]:
     if not case.report.bankrupt or not all(p.validity for p in positions):
         return
     if not any(_fits(case, position) for position in positions):
+        return
+    if case.bound.inventory.intersection(p.market for p in positions):
         return
     yield Offer(
         "backstop close-out",
@@ -221,7 +225,10 @@ def _whole(case: Case, position: Any) -> Step:
 
 
 def unwind(case: Case) -> Iterator[Offer]:
-    """Inventory whose cushion is used up goes to the opposite side, for the fixed reward."""
+    """Inventory whose cushion is used up goes to the opposite side, for the fixed reward.
+
+    The reward comes out of the cushion: where that is gone it has to be done all the same.
+    """
     desk = _own_desk(case)
     if desk is None or not desk.exhausted or case.state.equity < DUST_EQUITY:
         return

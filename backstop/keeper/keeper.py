@@ -20,7 +20,7 @@ from backstop.keeper.desk import OFFERED
 from backstop.keeper.metrics import Metrics
 from backstop.keeper.orders import OrderFolder
 from backstop.keeper.patience import Patience
-from backstop.keeper.pending import CannotSend, Intent, Outcome
+from backstop.keeper.pending import Bound, CannotSend, Intent, Outcome
 from backstop.keeper.sender import Sender
 from backstop.keeper.start import check, find_birth, open_sender
 from backstop.keeper.told import outcome_text, too_dear
@@ -185,19 +185,19 @@ class Keeper:
     # --- deciding
 
     def _treat(self, sight: Sight) -> None:
-        """Everybody below maintenance margin, the largest shortfall first; then the inventory."""
+        """The inventory, then everybody below maintenance margin, the largest shortfall first."""
         orders, uneconomic, block = self.orders.read(), 0, sight.head.number
         self.patience.see({bytes(r.account) for r in sight.liquidatable}, block)
         busy = self.sender.busy
         waiting = [r for r in sight.liquidatable if self._is_due(r, block, busy)]
         try:
-            if waiting:
+            if waiting or sight.desks:
                 self.sender.check_fees()
+            self._treat_inventory(sight)
             for start in range(0, len(waiting), _TOGETHER):
                 if self.stop.is_set():
                     return
                 uneconomic += self._treat_some(waiting[start : start + _TOGETHER], sight, orders)
-            self._treat_inventory(sight)
         except CannotSend as refusal:
             self.metrics.refused.labels(refusal.reason).inc()
             self.say(f"not sent: {refusal}", event="not sent", reason=refusal.reason)
@@ -209,10 +209,10 @@ class Keeper:
 
     def _treat_some(self, reports: Sequence[Any], sight: Sight, orders: tuple[Any, ...]) -> int:
         """A part of them with few requests; how many cannot be helped by any way that pays."""
-        tries, bound = [], self.sender.bound_margin
+        tries, bound = [], self.sender.bound
         for report in reports:
             case = self._case(report, sight, orders, bound)
-            choice = choose(case, self._subsidy())
+            choice = choose(case, self._subsidy() - bound.loss)
             if choice.unprofitable and not choice.offers:
                 self._leave(case, too_dear(choice.unprofitable[0]))
                 continue
@@ -221,7 +221,10 @@ class Keeper:
                 # what was tried did not succeed: first of all its clock has to run
                 offers = sorted(offers, key=lambda offer: offer.way != "flag")
             tries.append((case, offers))
-            bound += offers[0].margin if offers else 0.0
+            if offers:
+                bound.add(offers[0], (p.market for p in case.state.positions))
+                # any of them may be the one that is sent
+                bound.loss += max(0.0, *(-offer.profit for offer in offers))
         self._try(tries, sight)
         return len(reports) - len(tries)
 
@@ -231,11 +234,14 @@ class Keeper:
         for desk in sight.desks.values():
             if not desk.size or not self._is_due(desk.report, sight.head.number, busy):
                 continue
-            case = self._case(desk.report, sight, (), self.sender.bound_margin)
-            if offers := choose(case, 0.0, OFFERED).offers:
+            case = self._case(desk.report, sight, (), self.sender.bound)
+            choice = choose(case, 0.0, OFFERED)
+            # what is exhausted is a risk of the fund's as long as it is there, whatever it pays
+            must = [offer for offer in choice.unprofitable if offer.way == "unwind"]
+            if offers := must + choice.offers:
                 self._try([(case, offers)], sight)
 
-    def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...], bound: float) -> Case:
+    def _case(self, report: Any, sight: Sight, orders: tuple[Any, ...], bound: Bound) -> Case:
         return Case(
             report=report,
             markets=sight.markets,
@@ -295,6 +301,7 @@ class Keeper:
             expected_gas=offer.gas,
             profit=offer.profit,
             margin=offer.margin,
+            notional=offer.notional,
         )
 
     def _refusal(self, intent: Intent) -> Reverted | None:

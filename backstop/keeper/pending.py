@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 class CannotSend(RuntimeError):
@@ -18,6 +20,30 @@ class CannotSend(RuntimeError):
         self.reason = reason
 
 
+class Taken(Protocol):
+    """What an intent and an offer have in common."""
+
+    @property
+    def way(self) -> str:
+        """One of the ways."""
+        ...
+
+    @property
+    def market(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def margin(self) -> float:
+        """Of the keeper's account, tokens."""
+        ...
+
+    @property
+    def notional(self) -> float:
+        """Of what is moved, tokens."""
+        ...
+
+
 @dataclass(frozen=True)
 class Intent:
     """What a transaction is for.
@@ -30,6 +56,7 @@ class Intent:
         expected_gas: what it will use.
         profit: expected, in tokens, after gas.
         margin: of the keeper's account that it will bind, in tokens.
+        notional: of what it moves, in tokens.
     """
 
     way: str
@@ -41,6 +68,32 @@ class Intent:
     expected_gas: int
     profit: float = 0.0
     margin: float = 0.0
+    notional: float = 0.0
+
+
+@dataclass
+class Bound:
+    """What transactions under way, and those decided on in the same look, will take.
+
+    Attributes:
+        margin: of the keeper's account, tokens.
+        notional: of the positions it takes, tokens, by market.
+        inventory: markets whose room under the backstop's caps is somebody's already.
+        loss: what is expected to be lost on them, tokens; those under way are in the budget.
+    """
+
+    margin: float = 0.0
+    notional: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    inventory: set[int] = field(default_factory=set)
+    loss: float = 0.0
+
+    def add(self, what: Taken, markets: Iterable[int] = ()) -> None:
+        """One more of them; `markets` are those of the account, where it is known."""
+        self.margin += what.margin
+        if what.way in ("take-over", "buy"):
+            self.notional[what.market] += what.notional
+        if what.way in ("backstop", "backstop close-out"):
+            self.inventory |= {what.market, *markets}
 
 
 @dataclass

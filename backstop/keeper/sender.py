@@ -17,7 +17,7 @@ from backstop.harness.rpc import NodeError, Reverted, RpcClient, RpcError
 from backstop.keeper.budget import Budget, Fees
 from backstop.keeper.config import GasConfig
 from backstop.keeper.journal import Journal, Record
-from backstop.keeper.pending import Attempt, CannotSend, Intent, Outcome, Pending
+from backstop.keeper.pending import Attempt, Bound, CannotSend, Intent, Outcome, Pending
 from backstop.keeper.wallet import Wallet, hash_of
 
 _TRANSFER_GAS: Final = 21_000
@@ -66,9 +66,12 @@ class Sender:
         return {p.intent.account for p in self.pending.values() if p.intent.account}
 
     @property
-    def bound_margin(self) -> float:
-        """Margin that waiting take-overs will bind, in tokens."""
-        return sum(p.intent.margin for p in self.pending.values())
+    def bound(self) -> Bound:
+        """What waiting transactions will take."""
+        bound = Bound()
+        for pending in self.pending.values():
+            bound.add(pending.intent)
+        return bound
 
     def _recover(self) -> None:
         """What the journal knows to be under way; how it stands is the chain's to say."""
@@ -101,6 +104,7 @@ class Sender:
             expected_gas=record["expected_gas"],
             profit=record["profit"],
             margin=record["margin"],
+            notional=record.get("notional", 0.0),  # journals of before did not keep it
         )
         pending = self.pending.setdefault(nonce, Pending(nonce, intent))
         pending.intent = intent
@@ -197,6 +201,7 @@ class Sender:
             "expected_gas": intent.expected_gas,
             "profit": intent.profit,
             "margin": intent.margin,
+            "notional": intent.notional,
             "max_fee": max_fee,
             "priority_fee": priority,
             "at": now,

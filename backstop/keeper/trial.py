@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from backstop.chain.transport import Client, ask_all
 from backstop.harness.abi import Reverted
 from backstop.harness.rpc import RpcError, call_parameters
 from backstop.keeper.pending import Intent
+
+
+def _call(intent: Intent, sender: str, at: int | None) -> list[Any]:
+    """With the transaction's limit: the contracts refuse where too little gas is left."""
+    request, *rest = call_parameters(intent.to, intent.data, sender=sender, at=at)
+    return [{**request, "gas": hex(intent.gas)}, *rest]
 
 
 def refusals(
@@ -24,7 +31,7 @@ def refusals(
     Raises:
         RpcError, NodeError: the node cannot say.
     """
-    calls = [("eth_call", call_parameters(i.to, i.data, sender=sender, at=at)) for i in intents]
+    calls = [("eth_call", _call(intent, sender, at)) for intent in intents]
     found: list[Reverted | None] = []
     for answer in ask_all(client, calls):
         error = client._reverted(answer) if isinstance(answer, RpcError) else None

@@ -25,13 +25,14 @@ from backstop.chain.errors import register_all
 from backstop.harness.abi import NoData
 from backstop.harness.anvil import Anvil, private_key
 from backstop.harness.rpc import NodeError, RpcClient
-from backstop.keeper.case import Case
+from backstop.keeper.case import Case, Offer
 from backstop.keeper.config import KeeperConfig
 from backstop.keeper.follow import Head
 from backstop.keeper.journal import JournalError
 from backstop.keeper.keeper import Keeper
+from backstop.keeper.pending import Bound
 from backstop.keeper.wallet import KeyWallet
-from backstop.keeper.ways import WAYS, choose
+from backstop.keeper.ways import WAYS, Choice, choose
 
 D = Decimal
 KEEPERS = ROOT / "parameters" / "keeper.yaml"
@@ -288,7 +289,7 @@ def offers(keeper: Keeper, account: bytes, ways: Any = WAYS) -> dict[str, Any]:
         [account, keeper.account, *desks.accounts(2)], at=head.timestamp + 12
     )
     case = Case(
-        *(seen.accounts[0], seen.markets, seen.accounts[1], 0.0, head.timestamp + 12, 0),
+        *(seen.accounts[0], seen.markets, seen.accounts[1], Bound(), head.timestamp + 12, 0),
         config=keeper.config,
         system=keeper.system,
         keeper=keeper.account,
@@ -361,6 +362,37 @@ def test_what_does_not_pay_is_left_alone_unless_it_is_subsidised(place):
     generous = place.keeper(gas=gas, profit={"smallest_notional": 1e12, "subsidy_per_day": 1e9})
     settle(generous)
     assert place.said.sent() == ["close-out"]
+
+
+@pytest.mark.parametrize("way", ["take-over", "backstop"])
+def test_what_one_look_decides_is_bounded_together(place, monkeypatch, way):
+    """The subsidy, the inventory limit and the backstop's room are one for a whole batch."""
+    place.open()
+    keeper = place.keeper(profit={"subsidy_per_day": 10.0})
+    sight = keeper.watch.poll()
+    assert sight is not None
+    report = keeper.watch.lens.accounts([place.alice.number])[0]
+    seen: list[Any] = []
+    tried: list[Any] = []
+
+    def offered(case: Any, subsidy: float) -> Choice:
+        bound = case.bound
+        seen.append((subsidy, bound.margin, bound.notional[0], bool(bound.inventory)))
+        offer = Offer(way, case.account, 0, "", (), 1, -4.0, 700.0, margin=50.0)
+        return Choice([offer]) if subsidy >= 4 else Choice(unprofitable=[offer])
+
+    monkeypatch.setattr("backstop.keeper.keeper.choose", offered)
+    monkeypatch.setattr(keeper, "_try", lambda tries, sight: tried.extend(tries))
+    left = keeper._treat_some([report] * 4, sight, ())
+    assert (len(tried), left) == (2, 2), "two losses of 4 fit into 10"
+    kept = way == "backstop"
+    taken = 0 if kept else 700
+    assert seen == [
+        (10, 0, 0, False),
+        (6, 50, taken, kept),
+        (2, 100, 2 * taken, kept),
+        (2, 100, 2 * taken, kept),
+    ]
 
 
 def test_marks_are_poked_where_nobody_trades(place):

@@ -192,6 +192,17 @@ def test_exhausted_inventory_is_torn_up_for_the_reward(selling):
     assert held(selling) == 0
 
 
+def test_inventory_without_a_cushion_is_torn_up_though_nothing_is_earned(selling):
+    """The guardian's emergency stop: the reward comes out of a cushion that is gone."""
+    tighten(selling, loss=0)
+    gas = {"coin_price": 10.0**6, "expected_fee": 0}
+    keeper = selling.keeper(gas=gas, profit={"smallest_notional": 1e12})
+    assert selling.system.backstop.inventory(0).room == 0
+    settle(keeper)
+    assert selling.said.sent() == ["unwind"]
+    assert held(selling) == 0
+
+
 # --- fair windows
 
 
