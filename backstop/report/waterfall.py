@@ -75,6 +75,11 @@ class Waterfall:
             }
         )
 
+    def _on_FairWindowPaid(self, event: StoredEvent) -> None:
+        """What the fund just paid to a window is no part of the receipt of a close-out."""
+        covered = self._parts.covered
+        self._parts.covered = [e for e in covered if e["eventId"] != event["eventId"]]
+
     def _on_CoverFailed(self, event: StoredEvent) -> None:
         self.failures += 1
 

@@ -136,12 +136,31 @@ class Play:
         bringer.collect(self.staker.address)
 
 
-@pytest.fixture(scope="module")
-def flow(compiled: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
+def in_one_transaction(system: System, calls: list[tuple[Any, bytes]], sender: Any) -> None:
+    """Calls one after the other from the creation code of a contract, all or none."""
+    size = 46  # bytes of `each`; the data of all calls comes after the code and a STOP
+    code, data = b"", b""
+    for number, (to, payload) in enumerate(calls):
+        at = len(calls) * size + 1 + len(data)
+        length, after = len(payload).to_bytes(2), ((number + 1) * size - 1).to_bytes(2)
+        copied = b"\x61" + length + b"\x61" + at.to_bytes(2) + b"\x5f\x39"  # CODECOPY(0, at, n)
+        called = b"\x5f\x5f\x61" + length + b"\x5f\x5f\x73" + bytes.fromhex(to.address[2:])
+        each = copied + called + b"\x5a\xf1\x61" + after + b"\x57\x5f\x5f\xfd\x5b"  # or REVERT
+        code, data = code + each, data + payload
+        assert len(each) == size
+    system.client.send(None, code + b"\x00" + data, sender=sender)
+
+
+def deployed(node: Anvil, compiled: Any) -> System:
     text = (ROOT / "parameters" / "local.yaml").read_text()
     parameters = Parameters.parse(text.replace("  # fair_window: 15m", "  fair_window: 15m"))
+    return deploy(parameters, RpcDeployer(node.client, node.accounts[0], compiled))
+
+
+@pytest.fixture(scope="module")
+def flow(compiled: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
     with Anvil(history=None) as node:
-        system = deploy(parameters, RpcDeployer(node.client, node.accounts[0], compiled))
+        system = deployed(node, compiled)
         acts = Play(system).run()
         path = tmp_path_factory.mktemp("flows") / "events.sqlite"
         with EventStore.open(path, system.record, compiled) as store:
@@ -273,6 +292,35 @@ def test_the_window_and_the_ways_are_told(flow: Flow) -> None:
     assert [w["window"] for w in half["fairWindows"]["open"]] == [1]
     assert half["fairWindows"]["closed"] == []
     assert D(half["balanceSheet"]["engine"]["fairWindowPots"]) > 0, "what Erin paid in"
+
+
+def test_a_window_may_close_in_the_transaction_of_a_close_out(
+    compiled: Any, tmp_path: Path
+) -> None:
+    """Anybody can put the two together; what the window got is no part of the receipt."""
+    with Anvil(history=None) as node:
+        system = deployed(node, compiled)
+        play = Play(system)
+        play.opens()
+        play.waits()
+        move(system, "40000", 901)
+        engine, liquidator = system.engine, system.liquidator
+        close = engine, engine.closeFairWindow.encode()
+        out = liquidator.closeOut.encode(play.carol.number, play.keeper.number, False)
+        in_one_transaction(system, [close, (liquidator, out)], play.keeper.address)
+        with EventStore.open(tmp_path / "events.sqlite", system.record, compiled) as store:
+            tip = sync(store, system.client).tip
+            assert tip is not None
+            report = build(store, system, 0, tip.number)
+    (window,), (_, receipt) = (
+        report.data["fairWindows"]["closed"],
+        report.data["waterfall"]["events"],
+    )
+    assert window["block"] == receipt["block"] == tip.number
+    assert D(window["paid"]) > 0 and window["event"] != receipt["event"]
+    (paid,) = receipt["fundPaid"]
+    assert D(paid["claimed"]) < D(receipt["deficit"]) + D(1) / UNIT
+    assert report.broken == []
 
 
 @pytest.mark.parametrize(
