@@ -234,9 +234,9 @@ class _Replay:
         self.liquidations.apply(event)
         self.governance.apply(event)
         self.inventory.apply(event)
+        self.windows.apply(event)
         if inside:
             self.waterfall.apply(event)
-            self.windows.apply(event)
             self.deleveraging.apply(event)
             if moved:
                 self.history.add(event.block, event.time, self.ledger)

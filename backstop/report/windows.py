@@ -31,13 +31,16 @@ class FairWindows:
     _covered: StoredEvent | None = None
 
     def apply(self, event: StoredEvent) -> None:
-        """Take an event of the period."""
+        """Take an event, in the period or before it: a window may be open since then."""
+        if event.name == "FairWindowOpened":
+            self._open[event["window"]] = event["closesAt"]
+        elif event.name == "FairWindowPaid":
+            self._open.pop(event["window"], None)
+        if not self.context.inside(event):
+            return
         handler = getattr(self, f"_on_{event.name}", None)
         if handler is not None:
             handler(event)
-
-    def _on_FairWindowOpened(self, event: StoredEvent) -> None:
-        self._open[event["window"]] = event["closesAt"]
 
     def _on_ClaimDeferred(self, event: StoredEvent) -> None:
         self.deferred[event["window"], event["market"]] += event["amount"]
@@ -55,7 +58,6 @@ class FairWindows:
             or covered["market"] != event["market"]
         ):
             legs = {}
-        self._open.pop(event["window"], None)
         name = self.context.market(event["market"])
         if sum(legs.values()) != event["paid"]:
             self.unmatched.append(f"{name} in window {event['window']}")

@@ -291,6 +291,9 @@ def test_the_window_and_the_ways_are_told(flow: Flow) -> None:
     half = flow.report(0, flow.acts["waits"]).data
     assert [w["window"] for w in half["fairWindows"]["open"]] == [1]
     assert half["fairWindows"]["closed"] == []
+    late = flow.report(flow.acts["waits"], flow.acts["waits"]).data["fairWindows"]
+    assert late["open"] == half["fairWindows"]["open"], "opened before the period, and still open"
+    assert late["deferred"] == late["closed"] == []
     assert D(half["balanceSheet"]["engine"]["fairWindowPots"]) > 0, "what Erin paid in"
 
 
