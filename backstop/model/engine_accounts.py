@@ -117,17 +117,17 @@ class EngineAccounts(FairWindows):
         basis = side_index.basis_of(abs(size), side.A, short)
         side.B += basis
         tag = tag_of(side.epoch, short)
-        self.tables.positions[key] = Position(
-            basis=to_uint(basis, 112),
-            quote_at_zero=to_int(side_index.quote_at_zero_of(basis, quote, side.K), 120),
-            tag=tag,
-        )
         if (cache.id, tag) in self.tables.side_claims:
             stayed = old.basis if old is not None and old.tag == tag else 0
             if basis > stayed:
                 self._join_claims(a, cache.id, tag, basis - stayed)
             if basis < stayed:
                 self._leave_claims(a.id, cache.id, tag, stayed - basis, False)
+        self.tables.positions[key] = Position(
+            basis=to_uint(basis, 112),
+            quote_at_zero=to_int(side_index.quote_at_zero_of(basis, quote, side.K), 120),
+            tag=tag,
+        )
         if old is None:
             self._enter_market(a, cache.id)
 

@@ -224,9 +224,14 @@ class Bench:
         for name, story in scenes(chain).items():
             self.plays.append(play_of(name, client, *story, {}))
         holder = Contract(client, chain.settlement.address, stand_in.abi)
-        steps, labels = knocks_while_locked(chain, holder, stand_in)
-        base = {holder.address: client.code(stand_in.address).hex()}
-        self.plays.append(play_of("doors under lock", client, steps, labels, {}, base))
+        code = client.code(stand_in.address).hex()
+        # through a stranger, and through the admin, whom no role keeps out
+        for who, at in (("a stranger", stand_in.address), ("the admin", chain.admin)):
+            between = Contract(client, at, stand_in.abi, check=False)
+            steps, labels = knocks_while_locked(chain, holder, between)
+            base = {holder.address: code, at: code}
+            name = f"doors under lock, by {who}"
+            self.plays.append(play_of(name, client, steps, labels, {}, base))
 
     # ------------------------------------------------------------------ judging
 

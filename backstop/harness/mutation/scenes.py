@@ -69,7 +69,7 @@ def _capital(chain: ChainWorld) -> _Story:
     for assets in (2_000, 500):
         story.do(ours, "fund", "writeOffCapital", story.engine, 0, assets * UNIT)
         story.look()
-    for assets in (5_000, 20_000, 11_000, 2_000, 0):
+    for assets in (5_000, 20_000, 11_000, 6_000, 0):
         story.do(story.rich, "fund", "returnCapital", story.engine, 0, assets * UNIT, delay=60)
         story.look()
     story.do(ours, "fund", "deployCapital", story.engine, 0, 30_000 * UNIT, delay=HOUR)
