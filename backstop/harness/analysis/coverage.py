@@ -32,6 +32,9 @@ from backstop.harness.analysis.compilation import (
 from backstop.harness.analysis.covered import Codes, FileCoverage, file_coverage, load
 
 WORK = ROOT / ".build" / "coverage"
+EXIT = "exit"
+"""File beside the records: the exit code of the test run."""
+FAILURES = "tests of this run failed: the figures are of what ran, and no measure of what is tested"
 SELECTION = (
     "tests/unit/engine",
     "tests/unit/fund",
@@ -106,7 +109,7 @@ def lay_out(answer: Mapping[str, Any], tree: Path) -> None:
 
 
 def run_tests(tree: Path, tests: Sequence[str], workers: int, records: Path) -> int:
-    """Run these tests in the copy; their exit code."""
+    """Run these tests in the copy; their exit code, which is also kept with the records."""
     shutil.rmtree(records, ignore_errors=True)
     records.mkdir(parents=True)
     environment = {**os.environ, "PYTHONPATH": str(tree), "BACKSTOP_COVERAGE": str(records)}
@@ -119,7 +122,14 @@ def run_tests(tree: Path, tests: Sequence[str], workers: int, records: Path) -> 
         env=environment,
         check=False,
     )
+    (records / EXIT).write_text(str(done.returncode))
     return done.returncode
+
+
+def all_passed(records: Path) -> bool:
+    """Whether every test of the run that left these records passed."""
+    kept = records / EXIT
+    return kept.is_file() and kept.read_text() == "0"
 
 
 def measure(answer: Mapping[str, Any], records: Path) -> list[FileCoverage]:
@@ -154,7 +164,9 @@ def rows(files: Sequence[FileCoverage]) -> list[tuple[str, str, str]]:
     ]
 
 
-def page(files: Sequence[FileCoverage], tests: Sequence[str], seconds: float) -> str:
+def page(
+    files: Sequence[FileCoverage], tests: Sequence[str], seconds: float, passed: bool = True
+) -> str:
     """Markdown: the table, and what was never reached."""
     lines = [
         "# Coverage of the Solidity",
@@ -163,6 +175,7 @@ def page(files: Sequence[FileCoverage], tests: Sequence[str], seconds: float) ->
         "A line is one on which a statement begins; a branch is one way out of an `if`, a `?:`,",
         "an `&&` or an `||`. docs/assurance.md says how it is measured.",
         "",
+        *([] if passed else [f"**Not to be used: {FAILURES}.**", ""]),
         "| file | lines | branches | lines never reached | branches half taken, on lines |",
         "| --- | ---: | ---: | --- | --- |",
     ]
@@ -203,7 +216,10 @@ def cli(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Run TESTS (default: those of the contracts and the corpus) and print what they reach."""
+    """Run TESTS (default: those of the contracts and the corpus) and print what they reach.
+
+    Ends with 1, after the report, if a test failed.
+    """
     started = time.monotonic()
     chosen, records = tests or SELECTION, WORK / "records"
     try:
@@ -216,10 +232,11 @@ def cli(
             if code not in (0, 1):
                 raise CoverageError(f"the tests could not be run (exit {code})")
         files = measure(answer, records)
+        passed = all_passed(records)
     except (CompilationError, CoverageError) as error:
         raise click.ClickException(str(error)) from None
     if output is not None:
-        output.write_text(page(files, chosen, time.monotonic() - started))
+        output.write_text(page(files, chosen, time.monotonic() - started, passed))
     if as_json:
         listed = [
             {"file": f.name, "missed": f.missed_lines, "half": f.half_branches} for f in files
@@ -227,6 +244,8 @@ def cli(
         click.echo(json.dumps(listed, indent=1))
     else:
         _print(files, verbose)
+    if not passed:
+        raise click.ClickException(f"{FAILURES}; their output is above, correct them and run again")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from backstop.chain.artifacts import ROOT
+from backstop.harness.analysis import coverage
 from backstop.harness.analysis.__main__ import TRIAGE
 from backstop.harness.analysis.compilation import shipped_files, with_imports
-from backstop.harness.analysis.covered import Codes, Reached, file_coverage
+from backstop.harness.analysis.covered import Codes, FileCoverage, Reached, file_coverage
 from backstop.harness.analysis.faults import read_faults
 from backstop.harness.analysis.properties import (
     bytecode_properties,
@@ -224,3 +226,30 @@ def test_helpers_of_the_tests_are_not_shipped() -> None:
     files = shipped_files()
     assert "contracts/InsuranceFund.sol" in files
     assert not any("/mocks/" in name or "/attackers/" in name for name in files)
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (2, 1)])
+def test_a_coverage_run_with_failing_tests_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, ends: int
+) -> None:
+    """The report is there all the same, and says so; nothing is compiled, ape is a shell script."""
+    (tmp_path / "bin").mkdir()
+    ape = tmp_path / "bin" / "ape"
+    ape.write_text(f'#!/bin/sh\necho "{{}}" > "$BACKSTOP_COVERAGE/record-1.json"\nexit {code}\n')
+    ape.chmod(0o755)
+    files = [FileCoverage("contracts/Lens.sol", {1: True, 2: False}, {})]
+    monkeypatch.setattr(coverage, "WORK", tmp_path)
+    monkeypatch.setattr(coverage, "compile_plainly", dict)
+    monkeypatch.setattr(coverage, "lay_out", lambda answer, tree: None)
+    monkeypatch.setattr(coverage, "measure", lambda answer, records: files)
+    monkeypatch.setattr(coverage.sys, "prefix", str(tmp_path))
+    output = tmp_path / "page.md"
+    for arguments in (["--output", str(output)], ["--again"]):
+        done = CliRunner().invoke(coverage.cli, arguments)
+        assert done.exit_code == ends, done.output
+        assert ("tests of this run failed" in done.output) == (code == 1)
+        if code == 2:
+            assert "could not be run (exit 2)" in done.output and not output.exists()
+            return
+        assert "contracts/Lens.sol" in done.output
+    assert ("Not to be used" in output.read_text()) == (code == 1)
