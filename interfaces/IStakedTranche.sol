@@ -71,10 +71,11 @@ interface IStakedTranche {
     /// @notice Burns `shares` of `owner` and queues their assets for `controller`. Irrevocable.
     function requestRedeem(uint256 shares, address controller, address owner) external returns (uint256 requestId);
 
-    /// @notice Pays `shares` of the controller's oldest unclaimed request, if it is mature.
+    /// @notice Pays `shares` of the controller's first request, if it is mature: the oldest one, or the first made after
+    /// that was claimed. Any other is paid by `claim`.
     function redeem(uint256 shares, address receiver, address controller) external returns (uint256 assets);
 
-    /// @notice Pays exactly `assets` of the controller's oldest unclaimed request, if it is mature.
+    /// @notice Pays exactly `assets` of the same request as `redeem`, if it is mature.
     function withdraw(uint256 assets, address receiver, address controller) external returns (uint256 shares);
 
     /// @notice Pays all of one request.

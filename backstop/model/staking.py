@@ -43,7 +43,8 @@ class ExitBucket:
 class Holder:
     """Shares of a series and a request, as they are since `era`.
 
-    The request is the oldest unclaimed one; it stays when all of it is claimed, 0 before the first.
+    The request is the first one (0: none yet); when all of it is claimed, the next new one
+    takes its place, while those made in between stay beside it.
     """
 
     shares: int = 0
@@ -204,11 +205,11 @@ class StakedTranche:
         return epoch, assets, bucket_shares
 
     def redeem(self, controller: str, shares: int, now: int) -> int:
-        """Claims `shares` of the oldest unclaimed request; returns what is paid."""
+        """Claims `shares` of the first request; returns what is paid."""
         return self._claim(controller, self.holder(controller).request, shares, now)
 
     def withdraw(self, controller: str, assets: int, now: int) -> int:
-        """Claims exactly `assets` of the oldest unclaimed request; returns its shares."""
+        """Claims exactly `assets` of the first request; returns its shares."""
         request = self.holder(controller).request
         b = self.bucket(request)
         if assets > b.assets:

@@ -58,7 +58,7 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
         uint32 lastMaturity;
     }
 
-    /// @dev Shares of a series that ended count as none. A controller's oldest unclaimed request is kept here, further
+    /// @dev Shares of a series that ended count as none. A controller's first request is kept here, further
     /// ones in `_laterRequests`.
     /// @param request number of the epoch, 0 if there has been none; stays when all of it is claimed
     /// @param requestShares in shares of that bucket

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import backstop.harness.batch as batch
 from backstop.chain.artifacts import build_artifacts
 from backstop.harness.abi import NoData, Reverted
 from backstop.harness.batch import read_all
@@ -26,7 +25,7 @@ def test_answers_come_in_the_order_of_the_views(
     views = [(token, "balanceOf", (who,)) for who in (owner, alice, owner)]
     views.append((token, "symbol", ()))
     assert read_all(rpc, views) == [7, 0, 7, "USD"]
-    monkeypatch.setattr(batch, "_SIZE", 3)  # two requests
+    monkeypatch.setattr("backstop.chain.transport._TOGETHER", 3)  # two requests
     assert read_all(rpc, views) == [7, 0, 7, "USD"]
     assert read_all(rpc, []) == []
 
