@@ -27,12 +27,16 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Property:
-    """One property: a contract of tests/proofs/source, or a check of tests/proofs/bytecode."""
+    """One property: a contract of tests/proofs/source, or a check of tests/proofs/bytecode.
+
+    `quotients` says which translation of a division is tried first (`smt.request_of`).
+    """
 
     name: str
     file: str
     statement: str
     domain: str
+    quotients: bool = False
 
 
 def plain_fixed_point(text: str) -> str:
@@ -59,10 +63,11 @@ def replaced_sources(fault: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
-def _tags(comment: str) -> tuple[str, str]:
+def _tags(comment: str) -> tuple[str, str, bool]:
     plain = " ".join(line.removeprefix("///").strip() for line in comment.splitlines())
     statement, _, domain = plain.partition("@custom:domain")
-    return statement.removeprefix("@notice").strip(), domain.strip()
+    statement, tag, _ = statement.partition("@custom:quotients first")
+    return statement.removeprefix("@notice").strip(), domain.strip(), bool(tag)
 
 
 def source_properties(folder: Path = PROOFS / "source") -> list[Property]:
@@ -82,7 +87,7 @@ def bytecode_properties(folder: Path = PROOFS / "bytecode") -> list[Property]:
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
         for comment, _ in _DOCUMENTED.findall(text):
-            _, domain = _tags(comment)
+            _, domain, _ = _tags(comment)
             for check in _CHECK.findall(text):
                 words = check.removeprefix("check_").replace("_", " ")
                 found.append(Property(check, name, words, domain))

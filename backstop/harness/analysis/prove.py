@@ -19,8 +19,16 @@ from backstop.harness.analysis.properties import (
     bytecode_properties,
     source_properties,
 )
-from backstop.harness.analysis.smt import PROVED, SOLVER, UNDECIDED, VIOLATED, Outcome, prove
-from backstop.harness.analysis.symbolic import SymbolicError, check_all
+from backstop.harness.analysis.smt import (
+    PROVED,
+    SOLVER,
+    UNDECIDED,
+    VIOLATED,
+    Outcome,
+    prove,
+    recall_property,
+)
+from backstop.harness.analysis.symbolic import SymbolicError, check_all, recall_check
 
 KNOWN = PROOFS / "known.yaml"
 
@@ -34,12 +42,26 @@ def known() -> dict[str, str]:
     return {str(k): str(v) for k, v in (yaml.safe_load(KNOWN.read_text()) or {}).items()}
 
 
+def remembered(properties: Iterable[Property]) -> list[Row]:
+    """What earlier runs decided, without solving anything."""
+    unknown = Outcome(UNDECIDED, 0.0, "not decided by any run so far")
+    rows: list[Row] = []
+    for prop in properties:
+        symbolic = prop.name.startswith("check_")
+        rows.append(
+            (prop, (recall_check(prop.name) if symbolic else recall_property(prop)) or unknown)
+        )
+    return rows
+
+
 def run(properties: Iterable[Property], timeout: float) -> list[Row]:
     """Prove these properties, with a line of progress each."""
     rows: list[Row] = []
     chosen = list(properties)
     checks = [p for p in chosen if p.name.startswith("check_")]
-    symbolic = check_all(timeout) if checks else {}
+    symbolic = {p.name: kept for p in checks if (kept := recall_check(p.name))}
+    if len(symbolic) < len(checks):
+        symbolic |= check_all(timeout)
     for number, prop in enumerate(chosen, 1):
         missing = Outcome(UNDECIDED, 0.0, "halmos did not run it")
         outcome = symbolic.get(prop.name, missing) if prop in checks else prove(prop, timeout)
@@ -101,9 +123,12 @@ def _chosen(match: str) -> list[Property]:
 @click.option("--match", default="", help="Only properties with this text in their name.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds a question may take.")
 @click.option("--self-test", "planted", is_flag=True, help="Plant faults: each must be found.")
+@click.option("--kept", is_flag=True, help="Only report what earlier runs decided.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write the page here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def cli(match: str, timeout: float, planted: bool, output: Path | None, as_json: bool) -> None:
+def cli(
+    match: str, timeout: float, planted: bool, kept: bool, output: Path | None, as_json: bool
+) -> None:
     """Prove the properties of tests/proofs.
 
     Exit 1 on a counterexample, and on a property that was not decided and is not in known.yaml.
@@ -114,7 +139,7 @@ def cli(match: str, timeout: float, planted: bool, output: Path | None, as_json:
         if planted:
             faults = [f for f in read_faults() if match in f.prop]
             sys.exit(_report_faults(self_test(faults, timeout)))
-        rows = run(_chosen(match), timeout)
+        rows = remembered(_chosen(match)) if kept else run(_chosen(match), timeout)
     except (CompilationError, SymbolicError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     reasons = known()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,11 @@ SLIM = {"disableStorage": True, "disableStack": True, "enableMemory": False}
 
 NOBODY = "0x" + "00" * 20
 
-SAME_CALLS = int(os.environ.get("BACKSTOP_COVERAGE_SAME", "40"))
-"""So many calls of one view of one contract are traced: their gas is not known beforehand."""
+SAME_ANSWERS = 3
+"""So many calls of a view with the same answer are traced: their gas is not known."""
+
+WRITE_EVERY = 60.0
+"""Seconds from one writing of the record to the next: a run that is stopped leaves what it has."""
 
 
 class Record:
@@ -101,7 +105,10 @@ def note(client: rpc.RpcClient, method: str, *what: Any) -> None:
     trace = client.rpc(method, *front, {**SLIM, **last})
     tracer = {"tracer": "callTracer", **last}
     tree = client.rpc(method, *front, tracer)
-    RECORD.add(list(frames_of(client, tree)), trace["structLogs"])
+    frames = list(frames_of(client, tree))
+    if frames and not trace["structLogs"]:
+        raise RuntimeError(f"the node kept no steps of {what[0]}: it needs --steps-tracing")
+    RECORD.add(frames, trace["structLogs"])
     RECORD.traced += 1
 
 
@@ -132,12 +139,20 @@ def _watch_calls() -> None:
     original = rpc.RpcClient.rpc
 
     def request(self: rpc.RpcClient, method: str, *params: Any) -> Any:
-        if method == "eth_call":
-            call, block, *overrides = params
-            if fresh((call["to"], call["data"][:10]), SAME_CALLS):
+        if method != "eth_call":
+            return original(self, method, *params)
+        call, block, *overrides = params
+        answer = "0x"
+        try:
+            answer = original(self, method, *params)
+            return answer
+        except rpc.RpcError as error:
+            answer = error.revert_data.hex()[:8] + error.message
+            raise
+        finally:
+            if fresh((call["to"], call["data"][:10], answer), SAME_ANSWERS):
                 more = [{"blockOverrides": overrides[1]}] if len(overrides) > 1 else []
                 note(self, "debug_traceCall", call, block, *more)
-        return original(self, method, *params)
 
     rpc.RpcClient.rpc = request  # type: ignore[method-assign]
 
@@ -148,10 +163,10 @@ def _watch_sequences() -> None:
     def simulate(
         self: rpc.RpcClient,
         steps: Sequence[rpc.Step],
-        probes: Mapping[str, rpc.Step] | None = None,
-        reader: rpc.Contract | None = None,
+        *more: Any,
+        **named: Any,
     ) -> list[rpc.Outcome]:
-        outcomes = original(self, steps, probes, reader)
+        outcomes = original(self, steps, *more, **named)
         with self.isolated():
             now = self.timestamp
             for step, outcome in zip(steps, outcomes, strict=True):
@@ -164,24 +179,39 @@ def _watch_sequences() -> None:
     rpc.RpcClient.simulate = simulate  # type: ignore[method-assign]
 
 
-def _no_size_limit() -> None:
+def _nodes_for_tracing() -> None:
     original = anvil.Anvil.__init__
 
     def start(self: anvil.Anvil, **options: Any) -> None:
-        extra = (*options.pop("extra", ()), "--disable-code-size-limit")
+        extra = (*options.pop("extra", ()), "--disable-code-size-limit", "--steps-tracing")
         original(self, extra=extra, **options)
 
     anvil.Anvil.__init__ = start  # type: ignore[method-assign]
 
 
 if FOLDER := os.environ.get("BACKSTOP_COVERAGE"):
-    _no_size_limit()
+    _nodes_for_tracing()
     _watch_transactions()
     _watch_calls()
     _watch_sequences()
 
 
-def pytest_unconfigure() -> None:
-    """Write the record."""
+_written = time.monotonic()
+
+
+def _write() -> None:
+    global _written
     if FOLDER and RECORD.codes:
         RECORD.write(Path(FOLDER) / f"record-{os.getpid()}.json")
+    _written = time.monotonic()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Write the record now and then."""
+    if time.monotonic() - _written > WRITE_EVERY:
+        _write()
+
+
+def pytest_unconfigure() -> None:
+    """Write the record."""
+    _write()

@@ -101,7 +101,9 @@ def items_of(tree: Mapping[str, Any]) -> list[Item]:
         if contract["nodeType"] != "ContractDefinition":
             continue
         for part in contract["nodes"]:
-            if part["nodeType"] in ("FunctionDefinition", "ModifierDefinition") and part["body"]:
+            if part["nodeType"] in ("FunctionDefinition", "ModifierDefinition") and part.get(
+                "body"
+            ):
                 found += _walk(part["body"], contract["name"])
     return found
 

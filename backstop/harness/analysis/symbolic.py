@@ -18,7 +18,14 @@ from typing import Any
 from backstop.chain.artifacts import ROOT
 from backstop.harness.analysis.compilation import launcher, with_imports
 from backstop.harness.analysis.properties import bytecode_properties
-from backstop.harness.analysis.smt import PROVED, UNDECIDED, VIOLATED, Outcome
+from backstop.harness.analysis.smt import (
+    PROVED,
+    UNDECIDED,
+    VIOLATED,
+    Outcome,
+    recall,
+    remember,
+)
 
 HALMOS = ROOT / ".venv-analysis" / "bin" / "halmos"
 WORK = ROOT / ".build" / "proofs"
@@ -52,17 +59,34 @@ def lay_out(folder: Path, fault: Mapping[str, str] | None = None) -> None:
     (folder / "foundry.toml").write_text(_CONFIGURATION.format(solc=launcher()))
 
 
+def _request(name: str, fault: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the outcome of a check depends on."""
+    file = next(prop.file for prop in bytecode_properties() if prop.name == name)
+    return {"check": name, "sources": with_imports([file], replaced=fault)}
+
+
+def recall_check(name: str) -> Outcome | None:
+    """What an earlier run made of a check of the same sources."""
+    return recall(_request(name))
+
+
 def check_all(
     timeout: float = 60.0, fault: Mapping[str, str] | None = None, match: str = ""
 ) -> dict[str, Outcome]:
-    """The outcome of every check whose name has `match` in it."""
+    """The outcome of every check whose name begins with `match`."""
     folder = WORK / ("faulty" if fault else "project")
     lay_out(folder, fault)
     answer = folder / "answer.json"
     done = subprocess.run(
         [
             *(str(HALMOS), "--root", str(folder), "--function", "check_"),
-            *("--match-test", f"{match}", "--no-status", "--storage-layout", "generic"),
+            *(
+                "--match-test",
+                f"^{match}" if match else "",
+                "--no-status",
+                "--storage-layout",
+                "generic",
+            ),
             *("--solver-timeout-assertion", f"{round(timeout)}s", "--solver", "yices"),
             *("--json-output", str(answer), "--loop", "256"),
         ],
@@ -74,7 +98,11 @@ def check_all(
     )
     if not answer.is_file():
         raise SymbolicError(f"halmos failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    return read_answer(json.loads(answer.read_text()))
+    outcomes = read_answer(json.loads(answer.read_text()))
+    for name, outcome in outcomes.items():
+        if outcome.result != UNDECIDED:
+            remember(_request(name, fault), outcome)
+    return outcomes
 
 
 def _environment() -> dict[str, str]:

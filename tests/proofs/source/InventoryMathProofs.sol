@@ -3,7 +3,18 @@ pragma solidity ^0.8.30;
 
 import {InventoryMath} from "../../../contracts/libraries/InventoryMath.sol";
 
+/// @notice The way that the auction has fallen never shrinks with time: fall * t / time <= fall * (t + 1) / time.
+/// @custom:domain premium, discount < 10^6 ppm, elapsed < 2^32, 0 < time < 2^32
+contract FallNeverShrinks {
+    function prove(uint24 premium, uint24 discount, uint32 elapsed, uint32 time) external pure {
+        require(premium < 1e6 && discount < 1e6 && time != 0);
+        uint256 fall = uint256(premium) * 1e12 + uint256(discount) * 1e12;
+        assert(fall * (uint256(elapsed) + 1) / time >= fall * elapsed / time);
+    }
+}
+
 /// @notice The asking price of long inventory never rises while the auction runs.
+/// @custom:quotients first
 /// @custom:domain mark < 2^96, premium and discount < 10^6 ppm, elapsed and time < 2^32, cushion, notional < 2^112
 contract AskingPriceOfLongsFalls {
     function prove(
@@ -15,7 +26,9 @@ contract AskingPriceOfLongsFalls {
         uint112 cushion,
         uint112 notional
     ) external pure {
-        require(premium < 1e6 && discount < 1e6 && time != 0 && notional != 0 && elapsed < type(uint32).max);
+        require(premium < 1e6 && discount < 1e6 && time != 0 && notional != 0);
+        uint256 fall = uint256(premium) * 1e12 + uint256(discount) * 1e12;
+        require(fall * (uint256(elapsed) + 1) / time >= fall * elapsed / time); // FallNeverShrinks
         uint256 here = InventoryMath.price(true, mark, premium, discount, elapsed, time, cushion, notional);
         uint256 next = InventoryMath.price(true, mark, premium, discount, uint256(elapsed) + 1, time, cushion, notional);
         assert(next <= here);
@@ -23,6 +36,7 @@ contract AskingPriceOfLongsFalls {
 }
 
 /// @notice The asking price of short inventory never falls while the auction runs.
+/// @custom:quotients first
 /// @custom:domain mark < 2^96, premium and discount < 10^6 ppm, elapsed and time < 2^32, cushion, notional < 2^112
 contract AskingPriceOfShortsRises {
     function prove(
@@ -34,7 +48,9 @@ contract AskingPriceOfShortsRises {
         uint112 cushion,
         uint112 notional
     ) external pure {
-        require(premium < 1e6 && discount < 1e6 && time != 0 && notional != 0 && elapsed < type(uint32).max);
+        require(premium < 1e6 && discount < 1e6 && time != 0 && notional != 0);
+        uint256 fall = uint256(premium) * 1e12 + uint256(discount) * 1e12;
+        require(fall * (uint256(elapsed) + 1) / time >= fall * elapsed / time); // FallNeverShrinks
         uint256 here = InventoryMath.price(false, mark, premium, discount, elapsed, time, cushion, notional);
         uint256 next = InventoryMath.price(false, mark, premium, discount, uint256(elapsed) + 1, time, cushion, notional);
         assert(next >= here);
@@ -42,6 +58,7 @@ contract AskingPriceOfShortsRises {
 }
 
 /// @notice The asking price of long inventory lies between mark * (1 - max discount) and mark * (1 + premium).
+/// @custom:quotients first
 /// @custom:domain as above
 contract AskingPriceOfLongsIsBounded {
     function prove(
@@ -61,6 +78,7 @@ contract AskingPriceOfLongsIsBounded {
 }
 
 /// @notice The asking price of short inventory lies between mark * (1 - premium) and mark * (1 + max discount).
+/// @custom:quotients first
 /// @custom:domain as above
 contract AskingPriceOfShortsIsBounded {
     function prove(
@@ -76,16 +94,6 @@ contract AskingPriceOfShortsIsBounded {
         uint256 price = InventoryMath.price(false, mark, premium, discount, elapsed, time, cushion, notional);
         assert(price * 1e6 <= mark * (1e6 + uint256(discount)));
         assert(price * 1e6 + 1e6 > mark * (1e6 - uint256(premium)));
-    }
-}
-
-/// @notice A change of the inventory never adds to the time that its auction has run, and a change of side ends it.
-/// @custom:domain elapsed < 2^64, sizes of 112 bits
-contract ChangesNeverAgeTheAuction {
-    function prove(uint64 elapsed, int112 before, int112 afterwards) external pure {
-        require(before != type(int112).min && afterwards != type(int112).min);
-        uint256 left = InventoryMath.elapsedDown(elapsed, before, afterwards);
-        assert(left <= elapsed);
     }
 }
 

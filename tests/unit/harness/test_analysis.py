@@ -22,7 +22,14 @@ from backstop.harness.analysis.properties import (
 )
 from backstop.harness.analysis.prove import bad, known
 from backstop.harness.analysis.recorder import Record
-from backstop.harness.analysis.smt import PROVED, UNDECIDED, VIOLATED, Outcome, read_messages
+from backstop.harness.analysis.smt import (
+    PROVED,
+    UNDECIDED,
+    VIOLATED,
+    Outcome,
+    assertions_of,
+    read_messages,
+)
 from backstop.harness.analysis.source_map import Range, counters, ranges
 from backstop.harness.analysis.symbolic import read_answer
 from backstop.harness.analysis.triage import (
@@ -140,11 +147,18 @@ def _said(*texts: str) -> list[dict[str, Any]]:
 
 def test_silence_is_no_proof() -> None:
     safe = "BMC: Assertion violation check is safe!"
-    assert read_messages(_said())[0] == UNDECIDED
-    assert read_messages(_said(safe, safe)) == (PROVED, "2 assertions")
-    assert read_messages(_said(safe, "BMC: Error trying to invoke SMT solver."))[0] == UNDECIDED
-    assert read_messages(_said(safe, "BMC: Assertion violation might happen here."))[0] == UNDECIDED
-    assert read_messages(_said(safe, "BMC: Assertion violation happens here."))[0] == VIOLATED
+    assert read_messages(_said(), 1)[0] == UNDECIDED
+    assert read_messages(_said(safe, safe), 2) == (PROVED, "2 assertions")
+    assert read_messages(_said(safe, "BMC: Error trying to invoke SMT solver."), 2)[0] == UNDECIDED
+    undecided = _said(safe, "BMC: Assertion violation might happen here.")
+    assert read_messages(undecided, 2)[0] == UNDECIDED
+    assert read_messages(_said(safe, "BMC: Assertion violation happens here."), 2)[0] == VIOLATED
+
+
+def test_every_assertion_of_a_property_is_counted() -> None:
+    counts = {prop.name: assertions_of(prop) for prop in source_properties()}
+    assert counts["DownIsFloor"] == 2 and counts["ChargeTakesAtLeastTotal"] == 4
+    assert all(counts.values())
 
 
 def test_symbolic_results_are_read() -> None:
