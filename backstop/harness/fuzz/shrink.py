@@ -33,6 +33,8 @@ class Failure:
     message: str
     length: int | None = None
     """Actions up to the one that showed it, where the contracts disagree."""
+    crash: bool = False
+    """No check noticed it: something else went wrong, perhaps in the harness itself."""
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
@@ -40,7 +42,8 @@ class Failure:
         kind = error.name if isinstance(error, InvariantBroken) else type(error).__name__
         step = _STEP.match(str(error)) if isinstance(error, Disagreement) else None
         length = int(step[1]) + 1 if step else None
-        return cls(kind, f"{type(error).__name__}: {error}", length)
+        crash = not isinstance(error, AssertionError)
+        return cls(kind, f"{type(error).__name__}: {error}", length, crash)
 
 
 def failure_of(case: Case, chain: ChainWorld | None, *, check: bool = True) -> Failure | None:

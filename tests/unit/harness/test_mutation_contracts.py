@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
+from hypothesis.errors import FlakyStrategyDefinition
 
+from backstop.harness.fuzz import planted
 from backstop.harness.fuzz.planted import Bug, Found, bugs, page
 from backstop.harness.mutation.compiler import CompilerError
 from backstop.harness.mutation.contracts import files_in, mutants_in
@@ -13,7 +18,8 @@ from backstop.harness.mutation.doors import _value
 from backstop.harness.mutation.machines import MACHINES
 from backstop.harness.mutation.plays import play_of
 from backstop.harness.mutation.project import Artifact, contracts_with, imports_of, text_of
-from backstop.harness.rpc import Contract, RpcClient
+from backstop.harness.rpc import Contract, Reverted, RpcClient
+from backstop.model.invariants import InvariantBroken
 
 STORAGE = "contracts/engine/EngineStorage.sol"
 
@@ -89,10 +95,10 @@ def test_a_recording_that_does_not_come_out_again_is_refused(
 
 
 def test_every_planted_bug_has_its_place() -> None:
-    planted = bugs()
-    assert len(planted) >= 20
-    assert len({bug.name for bug in planted}) == len(planted)
-    for bug in planted:
+    known = bugs()
+    assert len(known) >= 20
+    assert len({bug.name for bug in known}) == len(known)
+    for bug in known:
         assert bug.text != text_of(bug.file)
         assert contracts_with(bug.file)
         assert bug.finder in ("duel", *MACHINES)
@@ -114,3 +120,67 @@ def test_the_page_says_what_was_missed() -> None:
         "1 not found" in text
         and "| b | fund/Backing | duel | 900 | 300.0 | **not found** |" in text
     )
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def run(*args: object) -> None:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("error", [InvariantBroken("NO_MINT", "x"), Reverted("Panic")])
+def test_what_a_machine_checks_is_a_find(
+    rpc: RpcClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(planted, "run_machine", _raising(error))
+    assert str(error) in planted.Hunt(rpc, None, 10).machine("put machine")
+
+
+def test_a_crash_is_no_find(rpc: RpcClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planted, "run_machine", _raising(KeyError("no such bucket")))
+    with pytest.raises(planted.SearchBroken, match="put machine crashed: KeyError"):
+        planted.Hunt(rpc, None, 10).machine("put machine")
+    monkeypatch.setattr(planted, "deploy_world", lambda *args: None)
+    monkeypatch.setattr("backstop.harness.fuzz.campaign.Player.opening", _raising(KeyError("x")))
+    node = SimpleNamespace(client=rpc)
+    with pytest.raises(planted.SearchBroken, match="seed 7 crashed: KeyError"):
+        planted.Hunt(node, None, 10).duels(7)
+
+
+def test_the_end_of_the_time_is_no_find(rpc: RpcClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis may say something of its own about a play that is broken off."""
+
+    def run(name: str, recorder: planted.Timed, *more: object) -> None:
+        try:
+            recorder.set_next_timestamp(0)
+        except planted.OutOfTime:
+            raise FlakyStrategyDefinition("stopped drawing earlier") from None
+
+    monkeypatch.setattr(planted, "run_machine", run)
+    assert planted.Hunt(rpc, None, -1).machine("put machine") == ""
+
+
+@pytest.mark.parametrize("alarm", ["", "AssertionError: step 3 differs"])
+def test_a_finder_that_finds_what_is_not_there_ends_the_run_with_1(
+    monkeypatch: pytest.MonkeyPatch, alarm: str
+) -> None:
+    """The control is played for each finder once, as long as its slowest find."""
+    asked = []
+
+    class Field:
+        def __init__(self, compiler: object) -> None: ...
+
+        def search(self, bug: Bug, seconds: float, seed: int) -> Found:
+            return Found(bug.name, bug.file, "", bug.finder, 5, 77.0, "step 3 differs")
+
+        def control(self, finder: str, seconds: float, seed: int) -> Found:
+            asked.append((finder, seconds, seed))
+            return Found(finder, "", "", finder, 9, seconds, alarm)
+
+    monkeypatch.setattr(planted, "Field", Field)
+    monkeypatch.setattr(planted, "Compiler", contextlib.nullcontext)
+    done = CliRunner().invoke(planted.cli, ["--seed", "3"])
+    assert done.exit_code == bool(alarm), done.output
+    assert asked == [(finder, 77.0, 3) for finder in dict.fromkeys(b.finder for b in bugs())]
+    assert ("FALSE ALARM" in done.output) == bool(alarm)
