@@ -11,6 +11,7 @@ import importlib
 import os
 import signal
 import socket
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -36,10 +37,18 @@ MAX_FAILURES = 3
 CONNECT_SECONDS = 10.0
 
 
+def _let_workers_import() -> None:
+    """Put the project back on `sys.path`, which processes start from; ape takes it off."""
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path.append(root)
+
+
 class Backend(ABC):
     """Computes chunks of one job. Use as a context manager."""
 
     def __init__(self, job: Job, workers: int) -> None:
+        _let_workers_import()
         self.job = job
         self.workers = workers
 

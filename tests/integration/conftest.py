@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,7 @@ def ape_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     from ape._cli import cli
 
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # ape takes the project off it
     monkeypatch.setattr(
         "backstop.chain.artifacts.compiled_project", lambda project: project.get_contract
     )

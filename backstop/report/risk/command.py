@@ -10,7 +10,6 @@ import contextlib
 import functools
 import inspect
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +34,8 @@ class LabCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, translate what goes wrong."""
         as_json = bool(ctx.params.get("as_json"))
-        _let_workers_import()
         with translated(ctx, as_json, "stopped; nothing was written"), interruptible():
             return super().invoke(ctx)
-
-
-def _let_workers_import() -> None:
-    """Put the project back on `sys.path`: ape takes it off, and worker processes start from it."""
-    root = str(Path(__file__).resolve().parents[3])
-    if root not in sys.path:
-        sys.path.append(root)
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -96,6 +96,15 @@ def test_same_hash_on_every_backend_and_chunking(
     assert result.job_sha256 == serial.job_sha256
 
 
+def test_workers_start_where_the_project_is_not_on_the_path(
+    book: Book, serial: MonteCarloResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `ape run`, which takes the project off `sys.path`, workers still import it."""
+    elsewhere = [entry for entry in sys.path if not Path(entry, "backstop").is_dir()]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    assert run(book, backend="process", workers=2).sha256() == serial.sha256()
+
+
 def test_hash_follows_everything_that_matters(book: Book, serial: MonteCarloResult) -> None:
     assert run(book, backend="serial", seed=4).sha256() != serial.sha256()
     fewer = run_monte_carlo(book, PARAMS, SOURCE, PATHS - 1, seed=3, backend="serial")
