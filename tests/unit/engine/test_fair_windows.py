@@ -220,6 +220,21 @@ def test_exits_wait_and_nobody_else_may_call(short_fund: Bench) -> None:
         bench.engine.closeFairWindow(sender=sender)
 
 
+def test_a_window_stays_open_while_the_token_refuses(short_fund: Bench) -> None:
+    bench = short_fund
+    ruin(bench, (80, 70, 50), (A, B, C))
+    close_out(bench, 5)
+    token = bench.system.token.address
+    code = bench.rpc.code(token)
+    bench.rpc.set_code(token, b"\x5f\x5f\xfd")  # reverts, whatever it is asked
+    with expect_revert("FundDidNotPay", market=A):
+        close_window(bench)
+    assert bench.engine.fairWindow().closesAt != 0
+    bench.rpc.set_code(token, code)
+    close_window(bench)
+    assert bench.engine.windowRate(1, A).paid == 80 * UNIT
+
+
 def test_what_a_bankrupt_account_leaves_is_the_markets(short_fund: Bench) -> None:
     """User 1 is short, is charged, goes bankrupt inside the window: its claim is income."""
     bench = short_fund

@@ -164,6 +164,12 @@ def test_shares_move(world: FundWorld, bob: Any, carol: Any) -> None:
     t.approve(bob.address, 5, sender=carol.address)
     t.transferFrom(carol.address, bob.address, 5, sender=bob.address)
     assert t.allowance(carol.address, bob.address) == 0
+    with expect_revert("ERC20InvalidReceiver", receiver=ZERO_ADDRESS):
+        t.transfer(ZERO_ADDRESS, 1, sender=carol.address)
+    with expect_revert("ERC20InvalidSpender", spender=ZERO_ADDRESS):
+        t.approve(ZERO_ADDRESS, 1, sender=carol.address)
+    with expect_revert("ERC20InvalidApprover", approver=ZERO_ADDRESS):
+        t.transferFrom(ZERO_ADDRESS, bob.address, 0, sender=bob.address)
 
 
 def test_permit(world: FundWorld, bob: Any, carol: Any) -> None:
@@ -206,6 +212,12 @@ def test_permit(world: FundWorld, bob: Any, carol: Any) -> None:
     signed = Account.sign_message(encode_typed_data(full_message=typed), key)
     r, s = signed.r.to_bytes(32, "big"), signed.s.to_bytes(32, "big")
     args = (bob.address, carol.address, 2_000, deadline, signed.v, r, s)
+    with expect_revert("ERC2612ExpiredSignature", deadline=deadline - 1_001):
+        t.permit(*args[:3], deadline - 1_001, *args[4:], sender=carol.address)
+    with expect_revert("ECDSAInvalidSignature"):
+        t.permit(*args[:4], 0, r, s, sender=carol.address)
+    with expect_revert("ECDSAInvalidSignatureS"):
+        t.permit(*args[:6], b"\xff" * 32, sender=carol.address)
     t.permit(*args, sender=carol.address)
     assert t.allowance(bob.address, carol.address) == 2_000
     with expect_revert("ERC2612InvalidSigner"):
