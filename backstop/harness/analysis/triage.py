@@ -1,7 +1,8 @@
 """Findings of an analyser beside the reasons why they are none.
 
 A finding is named by its detector, the place and a digest of the code it points at: it does not
-move with the lines above it, and any edit of that code asks again.
+move with the lines above it, and an edit of the statements pointed at asks again. A function or a
+contract that is pointed at as a whole counts by its name: an edit elsewhere in it does not ask.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Finding:
     """One finding.
 
     `place` is the contract and function (or whatever it points at first); `digest` is of the code
-    of all elements, without white space.
+    of all elements, without white space; of whole functions and contracts only of their names.
     """
 
     detector: str
@@ -94,8 +95,8 @@ def findings_of(raw: Iterable[Mapping[str, Any]], root: Path) -> list[Finding]:
     return sorted(found.values(), key=lambda f: (f.detector, f.file, f.line))
 
 
-def read_reasons(path: Path) -> dict[tuple[str, str], str]:
-    """The triage file: (detector, name) -> reason."""
+def read_reasons(path: Path, what: str = "detector") -> dict[tuple[str, str], str]:
+    """A file of reasons: (detector, name) -> reason; `what` names the first of the two there."""
     try:
         entries = yaml.safe_load(path.read_text()) or []
     except (OSError, yaml.YAMLError) as error:
@@ -103,13 +104,13 @@ def read_reasons(path: Path) -> dict[tuple[str, str], str]:
     reasons: dict[tuple[str, str], str] = {}
     for number, entry in enumerate(entries if isinstance(entries, list) else [entries], 1):
         where = f"{path.name}, entry {number}"
-        if not isinstance(entry, dict) or set(entry) != {"detector", "reason", "places"}:
-            raise TriageError(f"{where}: `detector`, `reason` and `places` are needed, no more")
+        if not isinstance(entry, dict) or set(entry) != {what, "reason", "places"}:
+            raise TriageError(f"{where}: `{what}`, `reason` and `places` are needed, no more")
         reason = " ".join(str(entry["reason"]).split())
         if not reason:
             raise TriageError(f"{where}: the reason is empty")
         for place in entry["places"]:
-            key = (str(entry["detector"]), str(place))
+            key = (str(entry[what]), str(place))
             if key in reasons:
                 raise TriageError(f"{where}: {place} of {key[0]} is there twice")
             reasons[key] = reason
