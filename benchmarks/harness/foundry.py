@@ -38,6 +38,7 @@ remappings = ["interfaces/=interfaces/"]
 runs = {runs}
 depth = {depth}
 fail_on_revert = true
+shrink_run_limit = 0
 """
 
 
