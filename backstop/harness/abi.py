@@ -1,32 +1,28 @@
 """Encoding and decoding by ABI, strictly.
 
 Importing ape replaces eth-abi's decoder of unsigned integers by one that reads missing bytes as
-zero, so that a view on an address without code answers 0 and every check built on it passes. This
-module keeps a registry of its own, which raises instead.
+zero, so that a view on an address without code answers 0 and every check built on it passes. Ours
+(`decoding.py`) raises instead.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import keyword
 import operator
 import re
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]
-from eth_abi.decoding import ContextFramesBytesIO, UnsignedIntegerDecoder
-from eth_abi.encoding import UnsignedIntegerEncoder
-from eth_abi.exceptions import DecodingError, EncodingError
-from eth_abi.registry import ABIRegistry, BaseEquals, registry as shared_registry
-from eth_utils import keccak, to_canonical_address, to_checksum_address
+from eth_abi.exceptions import EncodingError
+from eth_abi.registry import registry
+from eth_utils import keccak, to_canonical_address
+
+from backstop.harness.decoding import BadData, array_parts, checksum, tuple_reader
 
 Abi = Sequence[Mapping[str, Any]]
 """An ABI in its JSON form: a list of functions, events and errors."""
 
-_ARRAY = re.compile(r"^(?P<item>.*)\[(?P<length>\d*)\]$")
 _PANICS = {
     0x00: "generic",
     0x01: "assertion failed",
@@ -43,18 +39,6 @@ _BUILT_IN_ERRORS: Abi = [
     {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]},
     {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
 ]
-
-
-def _strict_registry() -> ABIRegistry:
-    registry = shared_registry.copy()
-    registry.unregister("uint")
-    registry.register(
-        BaseEquals("uint"), UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint"
-    )
-    return registry
-
-
-_REGISTRY = _strict_registry()
 
 
 class NoData(LookupError):
@@ -112,12 +96,6 @@ class Event:
             raise AttributeError(
                 f"{self.name} has no parameter {key}: {list(self.arguments)}"
             ) from None
-
-
-@lru_cache(maxsize=4096)
-def checksum(address: str) -> str:
-    """The EIP-55 form of a hex address; hashing is slow, so the results are kept."""
-    return str(to_checksum_address(address))
 
 
 def created_address(creator: str, nonce: int) -> str:
@@ -186,31 +164,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _field_name(name: str, position: int) -> str:
-    name = name.lstrip("_")
-    if not name or not name.isidentifier():
-        return f"item{position}"
-    return name + "_" if keyword.iskeyword(name) else name
-
-
-def _named_tuple(label: str, components: Sequence[Mapping[str, Any]]) -> type[tuple[Any, ...]]:
-    names: list[str] = []
-    for position, component in enumerate(components):
-        name = _field_name(str(component.get("name", "")), position)
-        names.append(name if name not in names else f"{name}{position}")
-    return namedtuple(label, names)  # type: ignore[return-value]
-
-
 _Pack = Callable[[Any, str], Any]
-_Unpack = Callable[[Any], Any]
-
-
-def _array_parts(component: Mapping[str, Any]) -> tuple[dict[str, Any], int | None] | None:
-    found = _ARRAY.match(str(component["type"]))
-    if not found:
-        return None
-    length = int(found["length"]) if found["length"] else None
-    return {**component, "type": found["item"]}, length
 
 
 def _members(value: Any, components: Sequence[Mapping[str, Any]], where: str) -> list[Any]:
@@ -240,7 +194,7 @@ def _members(value: Any, components: Sequence[Mapping[str, Any]], where: str) ->
 
 def _packer(component: Mapping[str, Any]) -> _Pack:
     """A function from what callers write to what eth-abi encodes; `where` is for messages."""
-    if array := _array_parts(component):
+    if array := array_parts(component):
         item_component, length = array
         pack_item = _packer(item_component)
 
@@ -316,38 +270,6 @@ def _packer(component: Mapping[str, Any]) -> _Pack:
     return pack_plain
 
 
-def _unpacker(component: Mapping[str, Any]) -> _Unpack | None:
-    """A function from eth-abi's value to ours, or None where they are the same."""
-    if array := _array_parts(component):
-        unpack_item = _unpacker(array[0])
-        if unpack_item is None:
-            return None
-        return lambda value: tuple(unpack_item(item) for item in value)
-    kind = component["type"]
-    if kind == "address":
-        return checksum
-    if kind == "tuple":
-        label = str(component.get("internalType", "")).rpartition(".")[2]
-        label = re.sub(r"^struct |\[.*$", "", label)
-        return _tuple_unpacker(component["components"], label if label.isidentifier() else "Struct")
-    return None
-
-
-def _tuple_unpacker(components: Sequence[Mapping[str, Any]], label: str) -> _Unpack:
-    factory = _named_tuple(label, components)
-    unpackers = [_unpacker(component) for component in components]
-
-    def unpack(value: Sequence[Any]) -> tuple[Any, ...]:
-        return factory(
-            *(
-                item if convert is None else convert(item)
-                for convert, item in zip(unpackers, value, strict=True)
-            )
-        )
-
-    return unpack
-
-
 class Codec:
     """Encodes and decodes one parameter list (a function's inputs, its outputs, an error's)."""
 
@@ -356,12 +278,11 @@ class Codec:
         self.components = components
         self.types = f"({','.join(canonical_type(component) for component in components)})"
         self._packers = [_packer(component) for component in components]
-        self._unpack = _tuple_unpacker(components, "Values")
+        self._read = tuple_reader(components, "Values").read
         self._names = [
             str(component.get("name") or position) for position, component in enumerate(components)
         ]
-        self._encode = _REGISTRY.get_encoder(self.types) if components else None
-        self._decode = _REGISTRY.get_decoder(self.types) if components else None
+        self._encode = registry.get_encoder(self.types) if components else None
 
     def encode(self, values: Sequence[Any]) -> bytes:
         """The ABI encoding; raises TypeError or ValueError that names the parameter."""
@@ -380,15 +301,12 @@ class Codec:
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """The values as a named tuple, structs as named tuples; NoData if the data is short."""
-        if self._decode is None:
-            return ()
         try:
-            values = self._decode(ContextFramesBytesIO(data))
-        except (DecodingError, OverflowError) as error:
+            values: tuple[Any, ...] = self._read(data, 0)
+        except BadData as error:
             what = "no data" if not data else f"{len(data)} bytes that do not decode"
             raise NoData(f"{self.label} returned {what}: {error}") from error
-        result: tuple[Any, ...] = self._unpack(values)
-        return result
+        return values
 
     def decode_named(self, data: bytes) -> dict[str, Any]:
         """The values by parameter name."""

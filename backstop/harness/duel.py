@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak
 
 from backstop.chain.signing import as_tuple, order_hash, sign_digest
 from backstop.harness.anvil import account_address, private_key
+from backstop.harness.decoding import checksum
 from backstop.harness.duel_stakers import StakerActions
 from backstop.harness.expected import Expected as Expected
 from backstop.harness.rpc import Outcome, Step
@@ -88,7 +91,6 @@ class Duel(StakerActions):
         sender: bytes,
         delay: int,
         *,
-        show: bool = True,
         victim: bytes | None = None,
         keeper: bytes | None = None,
         also: Sequence[bytes] = (),
@@ -109,7 +111,7 @@ class Duel(StakerActions):
             error = raised
         if self.checker:
             self.checker.after(result, error)
-        expected = Expected(kind, result, error, self.show() if show and self.chain else None)
+        expected = Expected(kind, result, error, self.show() if self.chain else None)
         self.counts[kind, expected.outcome] += 1
         self._note(expected, epochs, repaid)
         self._note_losses(receipts)
@@ -656,7 +658,7 @@ class Duel(StakerActions):
             self.world.oracle.rounds[name] = Round(answer, updated_at, updated_at, old.failure)
 
         args = (answer, updated_at, updated_at)
-        return self.act("feed", twin, name, "set", args, b"", delay, show=False)
+        return self.act("feed", twin, name, "set", args, b"", delay)
 
     def break_feed(self, market: int, which: int, failure: FeedProblem, delay: int) -> Expected:
         """Makes a feed fail, or work again."""
@@ -672,6 +674,10 @@ class Duel(StakerActions):
 
     def show(self) -> dict[str, Any]:
         """Every field of the twin that a view of the contracts shows too."""
+        with self.world.engine.unchanging():
+            return self._show_platform() | self._show_stakers()
+
+    def _show_platform(self) -> dict[str, Any]:
         world, engine, fund = self.world, self.world.engine, self.world.fund
         shown: dict[str, Any] = {}
         for i, account in enumerate(self.accounts):
@@ -701,7 +707,7 @@ class Duel(StakerActions):
         shown["backing"] = fund.backing
         shown["lagged ratio"] = fund.solvency.lagged_now(world.now)
         shown["events"] = fund.events
-        return shown | self._show_stakers()
+        return shown
 
     def probes(self) -> dict[str, Step]:
         """The same fields on the contracts."""
@@ -723,7 +729,7 @@ class Duel(StakerActions):
             probes[f"inventory {market}"] = chain.backstop.inventory.step(market)
             probes[f"deployed {market}"] = fund.deployedCapital.step(at, market)
         for i, who in enumerate(self.owners):
-            probes[f"balance {i}"] = chain.token.balanceOf.step(to_checksum_address(who))
+            probes[f"balance {i}"] = chain.token.balanceOf.step(checksum(who))
         probes["fair window"] = engine.fairWindow.step()
         probes["balance engine"] = chain.token.balanceOf.step(at)
         probes["balance fund"] = chain.token.balanceOf.step(fund.address)
@@ -755,7 +761,7 @@ class Duel(StakerActions):
         for signed in {signed.hash: signed for signed in self.orders}.values():
             status = settlement.order_status(signed.order, signed.hash, now=self.world.now)
             order = as_tuple(signed.order)
-            step = self.chain.settlement.orderStatus.step(order, delay=0)
+            step = self.chain.settlement.orderStatus.step(order, delay=0, look=False)
             self.steps.append(step)
             self.expected.append(Expected("orderStatus", status, None, None))
 
@@ -805,8 +811,11 @@ def _accounts_in(args: Any) -> Iterator[bytes]:
 
 def plain(value: Any) -> Any:
     """A value without its types: numbers, hex strings and tuples."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return tuple(plain(getattr(value, f.name)) for f in dataclasses.fields(value))
+    kind: Any = type(value)
+    if kind is int:
+        return value
+    if names := _field_names(kind):
+        return tuple([plain(getattr(value, name)) for name in names])
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, IntEnum):
@@ -814,8 +823,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.lower()
     if isinstance(value, Sequence):
-        return tuple(plain(item) for item in value)
+        return tuple([plain(item) for item in value])
     return value
+
+
+@lru_cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    """Of a dataclass; nothing of another type."""
+    return tuple(f.name for f in dataclasses.fields(kind)) if is_dataclass(kind) else ()
 
 
 def _plain_error(error: ModelError | None) -> tuple[str, Any] | None:
@@ -824,7 +839,7 @@ def _plain_error(error: ModelError | None) -> tuple[str, Any] | None:
 
 def sender_of(who: bytes) -> str:
     """The address of a sender; the admin if it is empty."""
-    return to_checksum_address(who) if who else account_address(0)
+    return checksum(who) if who else account_address(0)
 
 
 def _key_of(owner: bytes) -> bytes:

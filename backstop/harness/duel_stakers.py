@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eth_abi.abi import encode
-from eth_utils import to_checksum_address
 
+from backstop.harness.decoding import checksum
 from backstop.harness.expected import Expected
 from backstop.harness.rpc import Step
 from backstop.harness.world import ChainWorld
@@ -230,7 +230,7 @@ class StakerActions:
                 shown = ((bucket.assets, bucket.shares, bucket.maturity), number >= first)
                 self._view(f"bucket {number}", "bucket", (number,), shown)
         for i, who in enumerate(self.owners):
-            address, name = to_checksum_address(who), "0x" + who.hex()
+            address, name = checksum(who), "0x" + who.hex()
             self._view(f"stake {i}", "balanceOf", (address,), tranche.balance_of(name))
             for number in tranche.buckets:
                 if shares := tranche.requested(name, number):

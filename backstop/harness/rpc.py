@@ -132,6 +132,7 @@ class Step:
     Attributes:
         delay: seconds since the step before; 0 puts the step into the same block.
         function: decodes the returned data; without it the outcome's value is the raw bytes.
+        look: whether probes are read after it.
     """
 
     to: str
@@ -141,6 +142,7 @@ class Step:
     delay: int = 12
     gas: int = DEFAULT_GAS
     function: ContractFunction | None = field(default=None, repr=False)
+    look: bool = True
 
     def request(self) -> dict[str, Any]:
         """The call as the node expects it."""
@@ -486,7 +488,7 @@ class RpcClient:
 
         Args:
             steps: the calls.
-            probes: views that are read after every step; one that reverts raises.
+            probes: views that are read after every step that asks for it; one that reverts raises.
             reader: a deployed `ViewProbe`, through which many views are read faster.
         """
         if not steps:
@@ -501,7 +503,7 @@ class RpcClient:
             if int(next(results)["status"], 16) != 1:
                 raise RpcError(0, "the reader of the views does not take them: is it a ViewProbe?")
         return [
-            self._outcome(step, next(results), views.read(results), timestamp)
+            self._outcome(step, next(results), views.read(results) if step.look else {}, timestamp)
             for step, timestamp in zip(steps, times, strict=True)
         ]
 
@@ -527,7 +529,7 @@ class RpcClient:
                 }
                 first = views.opening() if position == 0 else ()
                 blocks.append({"blockOverrides": overrides, "calls": [*first]})
-            blocks[-1]["calls"] += [step.request(), *views.calls()]
+            blocks[-1]["calls"] += [step.request(), *(views.calls() if step.look else ())]
             times.append(now)
         return blocks, times
 
@@ -662,6 +664,7 @@ class ContractFunction:
         value: int = 0,
         delay: int = 12,
         gas: int = DEFAULT_GAS,
+        look: bool = True,
     ) -> Step:
         """The call as a step (or a probe) of `RpcClient.simulate`."""
         overload, data = self._resolve(args)
@@ -673,6 +676,7 @@ class ContractFunction:
             delay=delay,
             gas=gas,
             function=ContractFunction(self._contract, [overload]),
+            look=look,
         )
 
     def encode(self, *args: Any) -> bytes:

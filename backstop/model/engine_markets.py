@@ -6,6 +6,8 @@ the mark that was in force; what a view says is what an action at the same time 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +84,7 @@ class EngineMarkets:
         self.clock = clock
         self.oracle = oracle
         self.tables = EngineTables(journal)
+        self._seen: dict[int, MarketCache] | None = None
 
     @property
     def now(self) -> int:
@@ -101,6 +104,22 @@ class EngineMarkets:
 
     def _peek(self, market: int) -> MarketCache:
         """For valuing positions; not stored. An invalid reading is looked at again at once."""
+        if self._seen is None:
+            return self._look_at(market)
+        if market not in self._seen:
+            self._seen[market] = self._look_at(market)
+        return self._seen[market]
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Inside, nothing changes and no time passes: one look at a market does for all."""
+        self._seen = {}
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    def _look_at(self, market: int) -> MarketCache:
         cache = self._load_stored(market)
         too_old = self.now - cache.mark_time > cache.parameters.max_mark_age
         if too_old or cache.validity is Validity.INVALID:

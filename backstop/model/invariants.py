@@ -109,8 +109,13 @@ class Action:
     covers: list[FundCall] = field(default_factory=list)
 
 
-def take(world: World) -> Snapshot:
-    """A snapshot of a world, with funding accrued until now."""
+def take(world: World, last: Snapshot | None = None) -> Snapshot:
+    """A snapshot of a world, with funding accrued until now; an unchanged fund is `last`'s."""
+    with world.engine.unchanging():
+        return _taken(world, last)
+
+
+def _taken(world: World, last: Snapshot | None) -> Snapshot:
     tables, engine = world.engine.tables, world.engine
     caches = {market: engine._load_stored(market) for market in tables.markets}
     equity = sum(a.collateral for a in tables.accounts.values())
@@ -135,7 +140,7 @@ def take(world: World) -> Snapshot:
         locks=dict(tables.profit_locks),
         markets=dict(tables.markets),
         balances=dict(world.token.balances),
-        fund=fork(world.fund),
+        fund=last.fund if last and last.fund == world.fund else fork(world.fund),
         inventory={market: world.backstop.inventory(market) for market in tables.markets},
         used=dict(world.settlement.used),
         tokens=world.token.balance_of(world.addresses.engine) * engine.scale,
@@ -531,6 +536,9 @@ def _unwound(before: Snapshot, after: Snapshot) -> bool:
 def liveness(world: World, before: Snapshot, after: Snapshot, action: Action) -> None:
     """Every liquidatable account can be liquidated: looked ahead, and undone."""
     for account in after.accounts:
+        seen = look(world, partial(world.engine.touch, account))
+        if isinstance(seen, AccountState) and not _due(seen):
+            continue
         error = look_ahead(world, partial(_liquidate_somehow, world, account))
         _require(
             not isinstance(error, ModelError),
@@ -539,17 +547,28 @@ def liveness(world: World, before: Snapshot, after: Snapshot, action: Action) ->
         )
 
 
+def _due(seen: AccountState) -> bool:
+    """Whether an account has to be liquidated and one of its prices is usable."""
+    return seen.equity < seen.maintenance_margin and _usable(seen) is not None
+
+
+def _usable(seen: AccountState) -> int | None:
+    """The first market in which it can be liquidated."""
+    usable = (p.market for p in seen.positions if p.size and p.validity is not Validity.INVALID)
+    return next(usable, None)
+
+
 def _liquidate_somehow(world: World, account: bytes) -> None:
     """Liquidates an account if it has to be and if one of its prices is usable."""
     seen = world.engine.touch(account)
-    usable = [p for p in seen.positions if p.size and p.validity is not Validity.INVALID]
-    if seen.equity >= seen.maintenance_margin or not usable:
+    market = _usable(seen)
+    if market is None or not _due(seen):
         return
     keeper = account[:20] + b"\xff" * 12
     if seen.equity < DUST_EQUITY:
         world.close_out(account, keeper, False, caller=bytes(20))
     else:
-        _deleverage_at_last(world, account, usable[0].market, keeper)
+        _deleverage_at_last(world, account, market, keeper)
 
 
 def _deleverage_at_last(world: World, account: bytes, market: int, keeper: bytes) -> int:
@@ -564,6 +583,13 @@ def _deleverage_at_last(world: World, account: bytes, market: int, keeper: bytes
 def look_ahead(world: World, act: Callable[[], object]) -> object:
     """What an action would return, or the ModelError that it would raise; nothing is changed."""
     fund = fork(world.fund)
+    result = look(world, act)
+    world.fund.__dict__.update(fund.__dict__)
+    return result
+
+
+def look(world: World, act: Callable[[], object]) -> object:
+    """As `look_ahead`, of what leaves the fund alone."""
     result: object = None
     with suppress(_Undo), world.journal.transaction():
         try:
@@ -571,7 +597,6 @@ def look_ahead(world: World, act: Callable[[], object]) -> object:
         except ModelError as error:
             result = error
         raise _Undo
-    world.fund.__dict__.update(fund.__dict__)
     return result
 
 
@@ -650,6 +675,7 @@ class Checker:
         self._gate = _WatchedGate(gate)
         world.engine.fund = self._gate
         self._before: Snapshot | None = None
+        self._last: Snapshot | None = None
         self._action = Action("")
         self.actions = 0
 
@@ -663,12 +689,12 @@ class Checker:
         """To be called right before an action, at its time."""
         action = Action(kind, frozenset(involved), victim, keeper)
         if victim is not None:
-            seen = look_ahead(self.world, lambda: self._seen_by_action(victim, keeper))
+            seen = look(self.world, lambda: self._seen_by_action(victim, keeper))
             if isinstance(seen, tuple):
                 action.touched, action.keeper_equity = seen
         self._gate.calls.clear()
         self._action = action
-        self._before = take(self.world)
+        self._before = take(self.world, self._last)
 
     def _seen_by_action(self, victim: bytes, keeper: bytes | None) -> tuple[AccountState, int]:
         touched = self.world.engine.touch(victim)
@@ -682,7 +708,7 @@ class Checker:
         action.result, action.error = result, error
         # what a failed action asked of the fund was undone with it
         action.covers = [] if error else list(self._gate.calls)
-        now = take(self.world)
+        self._last = now = take(self.world, self._before)
         for invariant in ALWAYS:
             invariant(self.world, self._before, now, action)
         self.actions += 1

@@ -158,8 +158,9 @@ def same_outcomes(
         ):
             if a != b:
                 raise Disagreement(f"step {number}: {what} is {a} by {ways[0]}, {b} by {ways[1]}")
-        # transactions read no views after the last steps, which are views themselves
-        for name in one.probes.keys() & other.probes.keys():
+        if one.probes.keys() != other.probes.keys():
+            raise Disagreement(f"step {number}: {ways[0]} and {ways[1]} read other views")
+        for name in one.probes:
             if plain(one.probes[name]) != plain(other.probes[name]):
                 raise Disagreement(f"step {number}: {name} differs between the two ways")
 

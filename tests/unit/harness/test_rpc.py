@@ -423,6 +423,11 @@ def test_views_through_a_reader_show_the_same(mock, rpc, deploy, alice):
     assert [one.timestamp for one in seen] == [one.timestamp for one in plain]
     assert [one.ok for one in seen] == [True, False, True]
     assert seen[1].probes["raw"] is seen[0].probes["raw"] != seen[2].probes["raw"]
+    steps[0] = mock.add.step(7, sender=alice.address, look=False)
+    for way in (None, reader):
+        first, *others = rpc.simulate(steps, probes, way)
+        assert first.probes == {}
+        assert [one.probes for one in others] == [one.probes for one in plain[1:]]
     with pytest.raises(Reverted) as caught:
         rpc.simulate(steps, {**probes, "broken": mock.fail.step(0)}, reader)
     assert caught.value.__notes__ == ["while reading the probe broken"]
