@@ -9,7 +9,7 @@ reading is missing until the account is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +78,19 @@ class Arrays:
         mark = terms.mark[self.market]
         equity = self.collateral + self._sum(self.size * mark + self.quote)
         return equity, self._sum(self.margins(terms))
+
+    def of(self, wanted: Collection[bytes]) -> Arrays:
+        """The same of a few accounts only."""
+        chosen = [i for i, number in enumerate(self.numbers) if number in wanted]
+        lines = np.isin(self.owner, chosen)
+        return Arrays(
+            numbers=[self.numbers[i] for i in chosen],
+            collateral=self.collateral[chosen],
+            owner=np.searchsorted(chosen, self.owner[lines]).astype(np.int64),
+            market=self.market[lines],
+            size=self.size[lines],
+            quote=self.quote[lines],
+        )
 
     def margins(self, terms: Terms) -> Floats:
         """Maintenance margin of every position."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from backstop.chain.deploy import System
 from backstop.chain.format import account as short_account, amount, percent, quantity
 from backstop.chain.units import from_units, from_wad
-from backstop.monitor.state import describe
+from backstop.monitor.layers import describe
 from backstop.store import StoredEvent
 
 Line = dict[str, Any]

@@ -151,12 +151,16 @@ def _risk(risk: dict[str, Any]) -> Iterator[Any]:
 def _shock(shock: dict[str, Any]) -> Iterator[Any]:
     rows = shock["all"]
     places = {move: i for i, move in enumerate(rows["move"])}
-    yield from _by(
-        "shock_deficit",
-        "Deficit if all marks jumped by so many per cent at once, tokens.",
-        ["percent"],
-        [([f"{move:+d}"], rows["deficit"][places[move]]) for move in SHOCKS if move in places],
-    )
+    for name, column, text in (
+        ("shock_deficit", "deficit", "Deficit"),
+        ("shock_inventory_loss", "inventory", "Capital lost in the fund's inventory"),
+    ):
+        yield from _by(
+            name,
+            f"{text} if all marks jumped by so many per cent at once, tokens.",
+            ["percent"],
+            [([f"{move:+d}"], rows[column][places[move]]) for move in SHOCKS if move in places],
+        )
 
 
 def render(hub: Hub) -> bytes:

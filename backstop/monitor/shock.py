@@ -5,7 +5,11 @@ deficit is split over its markets by maintenance margin, as the contracts split 
 is paid by its compartment, then by the shared layers within the limits of an event, of the
 claimant's window and of the market's window; what is left is borne by the opposite side, or
 recorded. Limits are applied to the sum of all events, not event by event in an order nobody knows.
-Reinsurance (layer 4) is left out: what it pays depends on its own terms.
+
+What the fund's own inventory loses comes on top: capital that is in no layer (what it loses beyond
+that is a deficit among the others). Where a market has fair windows, large claims are not paid at
+once: how much would wait is said, at least so much, for each claim that is paid or waits leaves
+less for the next. Reinsurance (layer 4) is left out: what it pays depends on its own terms.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ class Cost:
         notional: their open notional at the moved marks.
         paid: by layer, in the order of the waterfall; the last is what is left for the opposite
             side and the record.
+        inventory: what the fund's inventory loses of the capital in it.
+        waits: part of the deficit that waits for a fair window, at least; charged to the opposite
+            side meanwhile.
     """
 
     move: float
@@ -39,10 +46,22 @@ class Cost:
     notional: float
     deficit: float
     paid: tuple[float, ...]
+    inventory: float = 0.0
+    waits: float = 0.0
 
 
-def cost_of(arrays: Arrays, terms: Terms, state: State, move: float, market: int | None) -> Cost:
-    """The cost of a jump by the fraction `move`, in one market or (None) in all."""
+def cost_of(
+    arrays: Arrays,
+    terms: Terms,
+    state: State,
+    move: float,
+    market: int | None,
+    inventory: Arrays | None = None,
+) -> Cost:
+    """The cost of a jump by the fraction `move`, in one market or (None) in all.
+
+    `inventory` are the fund's own accounts of `arrays`, where they have been picked already.
+    """
     count = len(terms.mark)
     moves = (
         np.full(count, move) if market is None else np.where(np.arange(count) == market, move, 0.0)
@@ -53,7 +72,9 @@ def cost_of(arrays: Arrays, terms: Terms, state: State, move: float, market: int
     bankrupt = (equity < -DUST) & (maintenance > 0)
     notional = np.abs(arrays.size) * shocked.mark[arrays.market]
     deficits = np.where(bankrupt, -equity, 0.0)
-    by_market, largest = _split(arrays, shocked, deficits, maintenance, count)
+    part, largest = _split(arrays, shocked, deficits, maintenance)
+    by_market = added(arrays.market, part, count)
+    ours = arrays.of(state.inventory) if inventory is None else inventory
     return Cost(
         move=move,
         liquidatable=int(below.sum()),
@@ -61,17 +82,39 @@ def cost_of(arrays: Arrays, terms: Terms, state: State, move: float, market: int
         notional=float(notional[below[arrays.owner]].sum()),
         deficit=float(deficits.sum()),
         paid=pay(by_market, largest, state),
+        inventory=_lost(ours, terms, shocked),
+        waits=_waits(arrays, part, state),
     )
 
 
+def _lost(ours: Arrays, terms: Terms, shocked: Terms) -> float:
+    """Capital that these accounts lose: each at most what it has."""
+    before, after = (np.maximum(ours.value(t)[0], 0.0) for t in (terms, shocked))
+    return float(np.maximum(before - after, 0.0).sum())
+
+
+def _waits(arrays: Arrays, part: Floats, state: State) -> float:
+    """The twin of `FairWindows.claimAtOnce` on every claim as if it came first: beyond the market's
+    own money it waits if it is more than a quarter of what is left for it.
+    """
+    fund, waits = state.fund, 0.0
+    shared = sum(y.amount for y in fund.layers[1:] if y.key != "reinsurance")
+    left = max(0.0, min(shared, fund.window_room) - sum(m.waiting for m in state.markets))
+    for market in state.markets:
+        if market.fair_window:
+            own = market.pending_income + market.compartment
+            rest = part[arrays.market == market.number] - own
+            waits += float(rest[rest * 4 > max(DUST, min(left, market.window_room))].sum())
+    return waits
+
+
 def _split(
-    arrays: Arrays, terms: Terms, deficits: Floats, maintenance: Floats, count: int
+    arrays: Arrays, terms: Terms, deficits: Floats, maintenance: Floats
 ) -> tuple[Floats, Floats]:
-    """Deficits by market, and by account (those that are not 0)."""
+    """Deficits by position, and by account (those that are not 0)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         share = arrays.margins(terms) / maintenance[arrays.owner]
-    part = np.nan_to_num(share) * deficits[arrays.owner]
-    return added(arrays.market, part, count), deficits[deficits > 0]
+    return np.nan_to_num(share) * deficits[arrays.owner], deficits[deficits > 0]
 
 
 def pay(by_market: Floats, deficits: Floats, state: State) -> tuple[float, ...]:
@@ -96,15 +139,12 @@ def pay(by_market: Floats, deficits: Floats, state: State) -> tuple[float, ...]:
 
 def ladder(arrays: Arrays, terms: Terms, state: State) -> dict[str, Any]:
     """The ladder of jumps, of all markets together and of each: columns by name."""
-    result = {"all": _columns([_at(arrays, terms, state, move, None) for move in MOVES])}
-    for market in state.markets:
-        rows = [_at(arrays, terms, state, move, market.number) for move in MOVES]
-        result[str(market.number)] = _columns(rows)
-    return result
+    ours = arrays.of(state.inventory)
 
+    def columns(market: int | None) -> dict[str, Any]:
+        return _columns([cost_of(arrays, terms, state, move / 100, market, ours) for move in MOVES])
 
-def _at(arrays: Arrays, terms: Terms, state: State, percent: float, market: int | None) -> Cost:
-    return cost_of(arrays, terms, state, percent / 100, market)
+    return {"all": columns(None)} | {str(m.number): columns(m.number) for m in state.markets}
 
 
 def _columns(costs: list[Cost]) -> dict[str, Any]:
@@ -115,4 +155,6 @@ def _columns(costs: list[Cost]) -> dict[str, Any]:
         "notional": [round(c.notional, 2) for c in costs],
         "deficit": [round(c.deficit, 2) for c in costs],
         "paid": [[round(p, 2) for p in c.paid] for c in costs],
+        "inventory": [round(c.inventory, 2) for c in costs],
+        "waits": [round(c.waits, 2) for c in costs],
     }

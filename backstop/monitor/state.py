@@ -1,8 +1,7 @@
 """One reading of the contracts at a block: fund, markets, stake.
 
 Amounts are floats in whole tokens or base units: they are for looking at. Exact figures come from
-`ape run fund --json`. Layers are found by the fields of the fund's `Legs`, so that a layer that is
-new in the contracts shows up here.
+`ape run fund --json`.
 """
 
 from __future__ import annotations
@@ -12,22 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from backstop.chain.deploy import ZERO_ADDRESS, System
+from backstop.chain.signing import account_id
 from backstop.chain.transport import Contract
 from backstop.chain.views import PROBLEMS, VALIDITY
 from backstop.harness.abi import NoData, Reverted
 from backstop.harness.batch import View
+from backstop.monitor.layers import describe, leg_names
 from backstop.monitor.reads import has, read
-
-LAYERS: Final = {
-    "compartment": ("1", "Market compartments"),
-    "reserve": ("2", "Operator's reserve"),
-    "staked": ("3", "Stakers"),
-    "backing": ("3b", "Operator's second slice"),
-    "reinsurance": ("4", "Reinsurance"),
-    "sideCharged": ("5", "Opposite side"),
-    "recorded": ("6", "Recorded deficit"),
-}
-"""Number and name of each layer of the waterfall, by its field in `Legs` and `Receipt`."""
 
 WAD: Final = 1e18
 
@@ -68,7 +58,12 @@ class FundNow:
 
 @dataclass(frozen=True)
 class MarketNow:
-    """A market, with its part of the fund; open interest in base units."""
+    """A market, with its part of the fund; open interest in base units.
+
+    Attributes:
+        fair_window: minutes that a large claim waits and shares what is left; 0: none waits.
+        waiting: claims of this market that wait now.
+    """
 
     number: int
     name: str
@@ -93,6 +88,8 @@ class MarketNow:
     maintenance: float
     parameters: Any = field(repr=False)
     liquidation: Any = field(repr=False)
+    fair_window: int = 0
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,28 +121,18 @@ class StakeNow:
 
 @dataclass(frozen=True)
 class State:
-    """Everything but the accounts, at one block."""
+    """Everything but the accounts, at one block.
+
+    Attributes:
+        inventory: the fund's own account in each market; none without a backstop.
+    """
 
     block: int
     time: int
     fund: FundNow
     markets: tuple[MarketNow, ...]
     stake: StakeNow
-
-
-def leg_names(system: System) -> list[str]:
-    """The fund's layers, in order, by the fields of its `Legs`."""
-    covered = next(
-        i for i in system.fund.abi if i.get("type") == "event" and i["name"] == "Covered"
-    )
-    legs = next(i for i in covered["inputs"] if i["name"] == "legs")
-    return [str(component["name"]) for component in legs["components"]]
-
-
-def describe(key: str) -> tuple[str, str]:
-    """Number and name of a layer; one that is new is called as its field is."""
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in key)
-    return LAYERS.get(key, ("+", words[:1].upper() + words[1:]))
+    inventory: tuple[bytes, ...] = ()
 
 
 class _Batch:
@@ -210,6 +197,8 @@ def _ask_market(batch: _Batch, system: System, number: int) -> None:
     batch.ask(("compartment", number), fund, "compartment", engine.address, number)
     batch.ask(("limits", number), fund, "marketLimits", engine.address, number)
     batch.ask(("room", number), fund, "drawRoom", engine.address, number)
+    if has(engine, "marketClaims", 1):
+        batch.ask(("claims", number), engine, "marketClaims", number)
 
 
 def read_state(system: System, block: int, time: int) -> State:
@@ -248,7 +237,14 @@ def read_state(system: System, block: int, time: int) -> State:
         fund=_fund(system, got),
         markets=tuple(_market(system, got, number) for number in range(got["markets"])),
         stake=_stake(system, got),
+        inventory=_inventory(system, got["markets"]),
     )
+
+
+def _inventory(system: System, markets: int) -> tuple[bytes, ...]:
+    if "backstop" not in system.record.contracts:
+        return ()
+    return tuple(account_id(system.backstop.address, number) for number in range(markets))
 
 
 def _unit(system: System) -> float:
@@ -337,7 +333,16 @@ def _market(system: System, got: dict[Any, Any], number: int) -> MarketNow:
         maintenance=parameters.maintenanceMarginPpm / 1e6,
         parameters=parameters,
         liquidation=liquidation,
+        **_window(got.get(("claims", number)), unit),
     )
+
+
+def _window(found: Any, unit: float) -> dict[str, Any]:
+    """Of a market with fair windows: how long they are, and what waits."""
+    if found is None:
+        return {}
+    claims, minutes = found
+    return {"fair_window": minutes, "waiting": claims.claims / unit}
 
 
 def _feeds(status: Any) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -149,5 +149,6 @@ class _Handlers:
 
 def _series_text(hub: Hub, generation: int, sequence: int) -> tuple[int, int, str, bool]:
     generation, last, columns, rows = hub.series.read(generation, sequence)
-    text: Any = {"generation": generation, "columns": columns, "rows": rows}
-    return generation, last, to_json(text), not rows
+    head = to_json({"generation": generation, "columns": columns})
+    text = f'{head[:-1]},"rows":[{",".join(rows)}]}}'
+    return generation, last, text, not rows

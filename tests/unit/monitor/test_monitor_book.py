@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -109,6 +111,38 @@ def test_what_is_paid_and_what_is_left_sum_to_the_deficit(
     assert sum(paid) == pytest.approx(sum(deficits))
     assert min(paid) >= -1e-6
     assert paid[0] <= 200.0 + 1e-9
+
+
+def test_the_funds_inventory_loses_its_capital_and_no_more() -> None:
+    # the fund: long 4 at 100 with 100; somebody else: the same, and his loss is no inventory's
+    arrays = book((100.0, [(0, 4.0, -400.0)]), (100.0, [(0, 4.0, -400.0)]))
+    now = replace(state(), inventory=(arrays.numbers[0],))
+    terms = Terms.of(now.markets)
+    for move, lost, deficit in ((-0.2, 80.0, 0.0), (-0.5, 100.0, 200.0), (0.2, 0.0, 0.0)):
+        cost = cost_of(arrays, terms, now, move, None)
+        assert cost.inventory == pytest.approx(lost)
+        assert cost.deficit == pytest.approx(deficit), "what it owes beyond that is a deficit"
+    assert cost_of(arrays, terms, state(), -0.2, None).inventory == 0.0
+    assert ladder(arrays, terms, now)["all"]["inventory"][0] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "waits"),
+    [
+        ({}, 0.0),
+        ({"fair_window": 15}, 200.0),  # 300 less the compartment's 100, of 800 shared
+        ({"fair_window": 15, "compartment": 101.0}, 0.0),  # not more than a quarter
+        ({"fair_window": 15, "compartment": 101.0, "waiting": 10.0}, 199.0),
+        ({"fair_window": 15, "compartment": 101.0, "window_room": 790.0}, 199.0),
+        ({"fair_window": 15, "pending_income": 50.0}, 0.0),
+    ],
+)
+def test_a_claim_waits_as_the_contracts_say(changed: dict[str, float], waits: float) -> None:
+    arrays = book((100.0, [(0, 10.0, -1000.0)]))
+    now = state(market(**changed), window_room=1e6)
+    if "compartment" not in changed:
+        now = replace(now, fund=replace(now.fund, window_room=799.0))
+    assert cost_of(arrays, Terms.of(now.markets), now, -0.4, None).waits == pytest.approx(waits)
 
 
 def test_the_ladder_has_a_rung_for_every_move_and_market() -> None:

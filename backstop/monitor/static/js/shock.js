@@ -13,6 +13,9 @@ function layerNames() {
   return [...names, { key: "sideCharged", label: "5–6 Opposite side, recorded" }];
 }
 
+/** Minutes of the shortest fair window that any market has; 0 without windows. */
+const windows = (markets) => Math.min(...markets.map((m) => m.fair_window || Infinity)) % Infinity || 0;
+
 function draw() {
   const { shock, fund, markets, status } = panels;
   if (!shock || !fund || !markets) return;
@@ -31,18 +34,21 @@ function draw() {
     figure(`their notional, ${unit}`, short(ladder.notional[i])),
     figure("bankrupt", `${number(ladder.bankrupt[i])} accounts`, ladder.bankrupt[i] ? "warn" : ""),
     figure(`deficit, ${unit}`, amount(ladder.deficit[i]), ladder.deficit[i] ? "bad" : ""),
+    figure(`lost by the fund's inventory, ${unit}`, amount(ladder.inventory[i]), ladder.inventory[i] ? "bad" : ""),
+    windows(markets) ? figure(`of the deficit, waits ${windows(markets)} min or more, ${unit}`, amount(ladder.waits[i])) : null,
   ]);
-  const parts = names.map((layer, place) => ({ ...layer, amount: ladder.paid[i][place] ?? 0 })).filter((p) => p.amount > 0.005);
+  const lost = { key: "inventory", label: "Fund's inventory", amount: ladder.inventory[i] };
+  const parts = [lost, ...names.map((layer, place) => ({ ...layer, amount: ladder.paid[i][place] ?? 0 }))].filter((p) => p.amount > 0.005);
   put($("shock-bar"), split(parts), h("div", { class: "legend" }, parts.length ? parts.map((p) => {
     const dot = h("i"); dot.style.background = colour(p.key);
     return h("span", {}, dot, `${p.label}: ${amount(p.amount)}`);
   }) : h("span", {}, "no deficit: margins carry this jump")));
-  const some = ladder.deficit.some((v) => v > 0);
+  const some = [...ladder.deficit, ...ladder.inventory].some((v) => v > 0);
   costs.draw(some ? {
     x: ladder.move, linear: true, stacked: true, xLabel: "jump", xValue: (v) => signed(v), value: short, range: () => [-60, 60],
-    series: names.map((layer, place) => ({ label: layer.label, colour: layer.key, data: ladder.paid.map((p) => p[place] ?? 0) })),
+    series: [{ label: lost.label, colour: lost.key, data: ladder.inventory }, ...names.map((layer, place) => ({ label: layer.label, colour: layer.key, data: ladder.paid.map((p) => p[place] ?? 0) }))],
     marker: () => Number(slider.value),
-  } : null, "No jump up to 60 % would leave a deficit.");
+  } : null, "No jump up to 60 % would cost the fund anything.");
 }
 
 slider.addEventListener("input", draw);
