@@ -15,13 +15,18 @@ from typing import Any, Final
 from backstop.chain.clients import Sent, _User
 from backstop.chain.deploy import ZERO_ADDRESS
 from backstop.chain.errors import Words, explain
-from backstop.chain.format import amount as shown, percent, quantity, time
+from backstop.chain.format import account as short_account, amount as shown, percent, quantity, time
+from backstop.chain.named import NamedAccounts
 from backstop.chain.transport import Receipt
 from backstop.chain.units import from_wad
+from backstop.chain.windows import MARKET, Owed, Windows
 from backstop.harness.abi import Reverted
 
 LAYERS: Final = ("compartment", "reserve", "stakers", "backing", "premium")
 """What can be given to: layers 1 to 3b, and the budget that pays for layer 4."""
+
+_MOST: Final = 20
+"""Payments of closed fair windows that one run asks for."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,19 @@ class Chore:
 class Caretaker(_User):
     """Brings the fund's figures and the markets' terms up to date."""
 
-    def upkeep(self) -> Iterator[Chore]:
+    def upkeep(self, collect_from: Decimal = Decimal(1)) -> Iterator[Chore]:
         """One chore after the other; what a contract refuses does not stop the next.
 
-        Target first, then a fair window that is over (it leaves income), then income, then the
-        measure of the fund, then the terms that follow it.
+        Target first, then a fair window that is over (it leaves income) and what closed ones owe,
+        then income, then the measure of the fund, then the terms that follow it.
+
+        Args:
+            collect_from: tokens; less is left to those a closed window owes it to.
         """
         markets = range(self.system.engine.marketCount())
         yield self._poke()
         yield self._close_window()
+        yield from self._collect(collect_from)
         yield from (self._sweep(market) for market in markets)
         yield self._gap()
         yield self._solvency()
@@ -162,6 +171,42 @@ class Caretaker(_User):
         return self._done(
             what, None, lambda: engine.closeFairWindow.send(sender=self.address), says
         )
+
+    def _collect(self, least: Decimal) -> Iterator[Chore]:
+        """Sides that ended first: what they get is not owed to accounts any more."""
+        client, windows = self.system.client, Windows(self.system)
+        last, found = windows.last_closed(), list[Owed]()
+        rich = [n for n, pot in enumerate(windows.pots()) if last and from_wad(pot) >= least]
+        if rich:
+            yield from map(self._paid_out, windows.of_sides(rich, last))
+            named = NamedAccounts(self.system).between(0, client.block_number)
+            pairs = [pair for pair in windows.rates(last) if pair[1] in rich]
+            found = windows.of_accounts([MARKET, *sorted(named)], pairs)
+        due = [owed for owed in found if from_wad(owed.amount) >= least]
+        yield from map(self._paid_out, due[:_MOST])
+        if not due:
+            text = f"no closed fair window owes anybody {quantity(least)} or more"
+            yield Chore("collectWindow", None, "skipped", text)
+        elif len(due) > _MOST:
+            text = f"{len(due) - _MOST} more are owed something: run this again"
+            yield Chore("collectWindow", None, "skipped", text)
+
+    def _paid_out(self, owed: Owed) -> Chore:
+        whom = "the positions of a side that ended"
+        if owed.account is not None:
+            whom = "the market" if owed.account == MARKET else short_account(owed.account)
+        symbol = self.system.record.token_symbol
+        text = (
+            f"{shown(from_wad(owed.amount))} {symbol} of fair window {owed.window} in"
+            f" {self._name(owed.market)} to {whom}"
+        )
+        function = self.system.engine[owed.function]
+
+        def send() -> Receipt:
+            receipt: Receipt = function.send(*owed.arguments, sender=self.address)
+            return receipt
+
+        return self._done(owed.function, owed.market, send, lambda _: text)
 
     def _sweep(self, market: int) -> Chore:
         engine, name = self.system.engine, self._name(market)

@@ -33,6 +33,8 @@ GAS: Final = {
     "flag": 85_000,
     "poke": 60_000,
     "close window": 200_000,
+    "collect": 60_000,
+    "repay side": 90_000,
 }
 """Gas a transaction uses where the account is in one market (docs/gas.md)."""
 
@@ -117,6 +119,7 @@ class Offer:
         profit: expected, tokens, after gas and the cost of getting rid of a position.
         notional: that leaves the account, tokens.
         margin: of the keeper's account that it binds, tokens.
+        more: the account is below its target health afterwards, with something to go on with.
     """
 
     way: str
@@ -129,6 +132,12 @@ class Offer:
     notional: float
     margin: float = 0.0
     contract: str = "liquidator"
+    more: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """The keeper's own limits make it take less over than the rules would let it."""
+        return self.way == "take-over" and EVERYTHING not in self.arguments
 
     @property
     def gas_limit(self) -> int:
@@ -143,7 +152,12 @@ DISCOUNT, REWARD = "discount", "reward"
 
 @dataclass(frozen=True)
 class Step:
-    """What the liquidator would do with a position: fractions in WAD, base in WAD."""
+    """What the liquidator would do with a position: fractions in WAD, base in WAD.
+
+    Attributes:
+        enough: base from which on the account has its target health again.
+        alone: it is the account's only position with a usable price.
+    """
 
     base: int
     discount: int
@@ -151,6 +165,8 @@ class Step:
     min_base: int
     size: int
     mark: int
+    enough: int = 0
+    alone: bool = True
 
     @property
     def long(self) -> bool:
@@ -167,6 +183,10 @@ class Step:
     def dust(self, base: int) -> bool:
         """Whether so much would leave, or be, less than a position may be."""
         return base < self.min_base or 0 < abs(self.size) - base < self.min_base
+
+    def more(self, base: int) -> bool:
+        """Whether a step of so much leaves the account below its target, with more to take."""
+        return base < self.enough and (base < abs(self.size) or not self.alone)
 
 
 def plan(case: Case, position: Any, *spend: str) -> Step:
@@ -206,14 +226,13 @@ def plan(case: Case, position: Any, *spend: str) -> Step:
         sum(cost.values()) + surcharge,
     )
     min_base = case.min_base(position.market)
+    enough = liquidation_math.base_up(needed, position.markPrice)
     base = liquidation_math.step_base(
-        liquidation_math.base_up(needed, position.markPrice),
-        abs(position.size),
-        position.markPrice,
-        terms.maxStep,
-        min_base,
+        enough, abs(position.size), position.markPrice, terms.maxStep, min_base
     )
-    return Step(base, cost[DISCOUNT], cost[REWARD], min_base, position.size, position.markPrice)
+    alone = sum(1 for _ in case.usable()) == 1
+    spent = cost[DISCOUNT], cost[REWARD]
+    return Step(base, *spent, min_base, position.size, position.markPrice, enough, alone)
 
 
 def tokens(base: int, price: int, fraction: int = WAD) -> float:

@@ -78,6 +78,7 @@ class WaysConfig:
     Attributes:
         backstop: positions nobody takes may go into the fund's inventory.
         auction: the keeper may buy inventory of the fund.
+        steps: most steps of one account in one look; 1 leaves the next one to the next block.
     """
 
     take_over: bool
@@ -88,18 +89,24 @@ class WaysConfig:
     close_out: bool
     margin_reserve: float
     max_inventory: float
+    steps: int
 
 
 @dataclass(frozen=True)
 class UpkeepConfig:
     """When marks are poked: a gap as a fraction of the mark, seconds between two pokes; and whether
-    fair windows are closed.
+    fair windows are closed, and what they owe is collected for others.
+
+    Attributes:
+        collect_from: tokens; less is left to those it belongs to.
     """
 
     poke: bool
     gap: float
     every: int
     close_windows: bool
+    collect: bool
+    collect_from: float
 
 
 @dataclass(frozen=True)
@@ -235,6 +242,7 @@ def _ways(node: Node) -> WaysConfig:
         close_out=_yes(node, "close_out"),
         margin_reserve=_share(node, "margin_reserve", high="100%"),
         max_inventory=float(_number(node, "max_inventory", what="tokens")),
+        steps=node.integer("steps", 0, low=1, high=32, what="number"),
     )
     used = (result.take_over, result.orders, result.backstop, result.deleverage, result.close_out)
     if not any(used):
@@ -249,6 +257,8 @@ def _upkeep(node: Node) -> UpkeepConfig:
         gap=_share(node, "gap", high="50%"),
         every=node.seconds("every", low=1, high=86_400),
         close_windows=_yes(node, "close_windows"),
+        collect=_yes(node, "collect"),
+        collect_from=float(_number(node, "collect_from", what="tokens")),
     )
     node.done()
     return result

@@ -185,6 +185,7 @@ def to_backstop(case: Case) -> Iterator[Offer]:
             case.gas("backstop"),
             reward - case.cost("backstop"),
             tokens(base, step.mark),
+            more=step.more(base),
         )
 
 

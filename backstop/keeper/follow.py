@@ -12,12 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_utils import keccak
-
-from backstop.chain.artifacts import contract_abi
 from backstop.chain.deploy import System
-from backstop.harness.abi import signature_of
-from backstop.harness.rpc import RpcClient, RpcError
+from backstop.chain.named import NamedAccounts
+from backstop.harness.rpc import RpcClient
 
 _REMEMBERED: Final = 256
 """Looks whose block is remembered: a reorganisation deeper than that reads everything anew."""
@@ -59,27 +56,6 @@ class Update:
     reset: bool = False
 
 
-class _Topics:
-    """Where in a log's topics accounts are: indexed parameters of 32 bytes."""
-
-    def __init__(self, system: System) -> None:
-        self.places: dict[str, tuple[int, ...]] = {}
-        for artifact in ("MarginEngine", "Liquidator"):
-            for item in contract_abi(system.artifacts, artifact):
-                if item.get("type") != "event":
-                    continue
-                indexed = [i for i in item["inputs"] if i.get("indexed")]
-                places = [n for n, i in enumerate(indexed, 1) if i["type"] == "bytes32"]
-                if places:
-                    topic = "0x" + keccak(text=signature_of(item)).hex()
-                    self.places[topic] = tuple(places)
-
-    def accounts(self, log: Mapping[str, Any]) -> list[bytes]:
-        topics = log["topics"]
-        places = self.places.get(topics[0], ()) if topics else ()
-        return [bytes.fromhex(topics[place][2:]) for place in places]
-
-
 class Follower:
     """Polls a node.
 
@@ -97,11 +73,9 @@ class Follower:
         start: int = 0,
         progress: Callable[[int, int], None] = lambda block, head: None,
     ) -> None:
-        self.client, self.start, self.progress = client, start, progress
-        self._topics = _Topics(system)
-        self._addresses = [system.engine.address, system.liquidator.address]
+        self.client, self.start = client, start
+        self._named = NamedAccounts(system, progress)
         self._seen: deque[tuple[Head, frozenset[bytes]]] = deque(maxlen=_REMEMBERED)
-        self._range = 10_000
 
     @property
     def head(self) -> Head | None:
@@ -122,7 +96,7 @@ class Follower:
         kept = len(self._seen) - len(gone)
         reset = bool(self._seen) and not kept
         since = self.start if not kept else self._seen[kept - 1][0].number + 1
-        touched = frozenset(self._named(since, head.number))
+        touched = frozenset(self._named.between(since, head.number))
         for _ in gone:
             self._seen.pop()
         self._seen.append((head, touched))
@@ -144,29 +118,3 @@ class Follower:
             return False
         block = self.client.rpc("eth_getBlockByNumber", hex(old.number), False)
         return block is not None and block["hash"] == old.hash
-
-    # --- logs
-
-    def _named(self, first: int, last: int) -> set[bytes]:
-        """Accounts that events in these blocks name; the range adapts to what the node allows."""
-        found: set[bytes] = set()
-        while first <= last:
-            end = min(last, first + self._range - 1)
-            try:
-                logs = self._logs(first, end)
-            except RpcError:
-                if end == first:
-                    raise
-                self._range = max(1, (end - first + 1) // 2)
-                continue
-            for log in logs:
-                found.update(self._topics.accounts(log))
-            self.progress(end, last)
-            first = end + 1
-            self._range = min(100_000, self._range * 2)
-        return found
-
-    def _logs(self, first: int, last: int) -> list[Mapping[str, Any]]:
-        query = {"address": self._addresses, "fromBlock": hex(first), "toBlock": hex(last)}
-        logs: list[Mapping[str, Any]] = self.client.rpc("eth_getLogs", query)
-        return logs

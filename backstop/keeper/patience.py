@@ -1,5 +1,5 @@
 """What the keeper remembers of accounts it could not help at once: since when they are in danger,
-how long they rest after a refusal, and what was said of them.
+how long they rest after a refusal, and what was said of them. Chores of upkeep rest likewise.
 """
 
 from __future__ import annotations
@@ -8,16 +8,26 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from backstop.keeper.pending import Intent
+
 _LONGEST_REST: Final = 4
 """Blocks that an account rests after several transactions for it were refused on the chain."""
+
+_LONGEST_PUT_OFF: Final = 64
+"""The same for a chore: nobody is in danger while it waits."""
 
 
 @dataclass
 class _Rest:
-    """An account whose transactions were refused on the chain: how often, and its rest's end."""
+    """What was refused on the chain: how often, in which block last, and the end of its rest."""
 
     refused: int = 0
     until: int = 0
+    last: int = -1
+
+
+def _subject(intent: Intent) -> bytes:
+    return intent.account or intent.data
 
 
 @dataclass
@@ -43,19 +53,31 @@ class Patience:
         """After a reorganisation nothing that was refused counts."""
         self._rests.clear()
 
-    def rest(self, account: bytes, block: int) -> None:
-        """Refused on the chain: twice it is tried again at once, then ever later."""
-        rest = self._rests.setdefault(account, _Rest())
-        rest.until = block + min(_LONGEST_REST, max(0, rest.refused - 1))
-        rest.refused += 1
+    def rest(self, intent: Intent, block: int) -> None:
+        """Refused on the chain: an account is tried again at once twice, then ever later; a chore
+        after 1, 2, 4 blocks and so on. Several steps refused in one block count as one.
+        """
+        rest = self._rests.setdefault(_subject(intent), _Rest())
+        if rest.last == block:
+            return
+        if intent.account:
+            rest.until = block + min(_LONGEST_REST, max(0, rest.refused - 1))
+        else:
+            rest.until = block + min(_LONGEST_PUT_OFF, 1 << rest.refused)
+        rest.refused, rest.last = rest.refused + 1, block
+
+    def done(self, intent: Intent) -> None:
+        """Mined: a chore starts anew (an account's rests end when it is out of danger)."""
+        if not intent.account:
+            self._rests.pop(intent.data, None)
 
     def was_refused(self, account: bytes) -> bool:
         """A transaction for it was refused on the chain since it is in danger."""
         return account in self._rests
 
-    def rests(self, account: bytes, block: int) -> bool:
-        """It is not tried in this block."""
-        rest = self._rests.get(account)
+    def rests(self, subject: bytes, block: int) -> bool:
+        """It is not tried in this block: an account, or a chore by its transaction's data."""
+        rest = self._rests.get(subject)
         return rest is not None and rest.until > block
 
     def is_news(self, account: bytes, what: str) -> bool:

@@ -65,12 +65,12 @@ class Sender:
         """Accounts that a waiting transaction deals with."""
         return {p.intent.account for p in self.pending.values() if p.intent.account}
 
-    @property
-    def bound(self) -> Bound:
-        """What waiting transactions will take."""
+    def bound(self, but: bytes = b"") -> Bound:
+        """What waiting transactions will take; those for the account `but` are left out."""
         bound = Bound()
         for pending in self.pending.values():
-            bound.add(pending.intent)
+            if not but or pending.intent.account != but:
+                bound.add(pending.intent)
         return bound
 
     def _recover(self) -> None:

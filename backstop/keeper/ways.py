@@ -54,6 +54,7 @@ def take_over(case: Case) -> Iterator[Offer]:
             profit,
             tokens(base, step.mark),
             margin=margin_needed(case, case.own.state, position, base),
+            more=step.more(base),
         )
 
 
@@ -94,6 +95,7 @@ def with_orders(case: Case) -> Iterator[Offer]:
             gas,
             tokens(base, step.mark, step.reward) - case.config.gas.tokens(gas * case.gas_price),
             tokens(base, step.mark),
+            more=step.more(base),
         )
 
 
@@ -115,6 +117,7 @@ def deleverage(case: Case) -> Iterator[Offer]:
             case.gas("deleverage"),
             reward - case.cost("deleverage"),
             tokens(step.base, step.mark),
+            more=step.more(step.base),
         )
 
 

@@ -381,9 +381,10 @@ def test_what_one_look_decides_is_bounded_together(place, monkeypatch, way):
         offer = Offer(way, case.account, 0, "", (), 1, -4.0, 700.0, margin=50.0)
         return Choice([offer]) if subsidy >= 4 else Choice(unprofitable=[offer])
 
-    monkeypatch.setattr("backstop.keeper.keeper.choose", offered)
-    monkeypatch.setattr(keeper, "_try", lambda tries, sight: tried.extend(tries))
-    left = keeper._treat_some([report] * 4, sight, ())
+    treatment = keeper.treatment
+    monkeypatch.setattr("backstop.keeper.treat.choose", offered)
+    monkeypatch.setattr(treatment, "_try", lambda tries, sight, begun: tried.extend(tries))
+    left = treatment._treat_some([report] * 4, sight, (), [])
     assert (len(tried), left) == (2, 2), "two losses of 4 fit into 10"
     kept = way == "backstop"
     taken = 0 if kept else 700

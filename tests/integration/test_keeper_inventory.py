@@ -232,7 +232,7 @@ def closed(place: Place) -> int:
 
 
 def test_a_fair_window_is_closed_once_it_is_over(windows):
-    keeper = windows.keeper()
+    keeper = windows.keeper(upkeep={"collect": False})
     settle(keeper, 3)
     assert windows.said.sent() == ["close-out"]
     assert closed(windows) == 0, "the claim waits"
@@ -252,7 +252,7 @@ def test_a_fair_window_is_closed_once_it_is_over(windows):
 
 
 def test_two_keepers_close_a_window_once_and_a_dry_run_only_says_so(windows):
-    first = windows.keeper()
+    first = windows.keeper(upkeep={"collect": False})
     settle(first, 2)
     windows.move("40000", 901)
     watching = windows.keeper(6, dry_run=True)
@@ -263,7 +263,7 @@ def test_two_keepers_close_a_window_once_and_a_dry_run_only_says_so(windows):
     idle = windows.keeper(7, upkeep={"close_windows": False})
     settle(idle, 1)
     assert closed(windows) == 0
-    second = windows.keeper(4)
+    second = windows.keeper(4, upkeep={"collect": False})
     windows.system.client.rpc("evm_setAutomine", False)
     try:
         first.look()

@@ -144,6 +144,7 @@ def test_upkeep_does_what_applies(run, rpc, tmp_path):
     assert {key: c["state"] for key, c in done.items()} == {
         ("poke", None): "done",
         ("closeFairWindow", None): "skipped",
+        ("collectWindow", None): "skipped",
         ("sweepFees", 0): "done",
         ("sweepFees", 1): "skipped",
         ("noteReserveGap", None): "skipped",
