@@ -197,8 +197,8 @@ interface IInsuranceFund {
     function noteReserveGap() external;
 
     /// @notice Pays collateral for a market's backstop inventory to the claimant's inventory contract, which is the only
-    /// caller: from the compartment, then from the reserve inside all draw limits; less than asked, or nothing, if there
-    /// is no more.
+    /// caller: from the compartment, then from the reserve inside all draw limits, but not while a shortfall is open; less
+    /// than asked, or nothing, if there is no more.
     function deployCapital(address claimant, uint256 market, uint256 assets) external returns (uint256 drawn);
 
     /// @notice Takes capital of an inventory back, from anybody: it repays the reserve, then the compartment; the rest is

@@ -149,7 +149,13 @@ interface IMarginEngine is IMarginEngineTypes {
 
     /// @notice What the engine would ask the fund for at once of a claim of `assets` (units of the token): all of it, or
     /// only what the market's compartment holds while the rest waits.
-    function claimAtOnce(uint256 market, uint256 assets) external view returns (uint256 atOnce);
+    /// @param taken of the shared layers by earlier claims of the same event
+    /// @return atOnce what would be asked for at once
+    /// @return takenAfter what is taken with this claim
+    function claimAtOnce(uint256 market, uint256 assets, uint256 taken)
+        external
+        view
+        returns (uint256 atOnce, uint256 takenAfter);
 
     // ------------------------------------------------------------------ governance (AccessManager)
 

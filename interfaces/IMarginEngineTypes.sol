@@ -221,7 +221,6 @@ interface IMarginEngineTypes {
         int256 takerRealised
     );
     event MarkMoved(uint256 indexed market, uint256 markPrice, uint256 indexPrice, IPriceOracle.Validity validity);
-    event FundingAccrued(uint256 indexed market, int256 premiumPpb, uint256 elapsed, uint256 paidByPayers);
     event Flagged(bytes32 indexed account, uint256 flaggedAt);
     event Unflagged(bytes32 indexed account);
     event Deleveraged(
@@ -238,10 +237,16 @@ interface IMarginEngineTypes {
     /// @notice The fund's part of a deficit waits for the close of the window. `amount` WAD is charged to the opposite side
     /// or recorded meanwhile, as the receipt of the event says.
     event ClaimDeferred(uint256 indexed window, uint256 indexed market, bytes32 indexed account, uint256 amount);
-    /// @notice A window closed: the fund paid `paid` of the market's `claims` (units of the token).
+    /// @notice A window closed: the fund paid `paid` of what the market still claimed (units of the token). One event a
+    /// filing: a market files a second time if something is left and the fund has a reinsurer.
     event FairWindowPaid(uint256 indexed window, uint256 indexed market, uint256 eventId, uint256 claims, uint256 paid);
     /// @notice All positions of a side got `amount` (WAD) back.
     event SideRepaid(uint256 indexed market, bool indexed longs, uint256 epoch, uint256 amount);
+    /// @notice An account left a side with open claims and took `left` of them along, or joined it and paid `joined` in (WAD,
+    /// out of its collateral); account 0: what a bankrupt account left is the market's.
+    event WindowRecorded(
+        uint256 indexed window, uint256 indexed market, bytes32 indexed account, uint256 left, uint256 joined
+    );
     /// @notice An account that left or joined meanwhile got `amount` (WAD) back; account 0: the market's income did.
     event WindowCollected(uint256 indexed window, uint256 indexed market, bytes32 indexed account, uint256 amount);
     event FeesSwept(uint256 indexed market, uint256 toFund, uint256 repaid);

@@ -89,14 +89,24 @@ class MarginEngine(EngineHooks):
             self.token.transfer(self.address, to, assets)
 
     def _check_withdrawal(self, a: AccountCache, assets: int, free: int) -> None:
-        available = self._withdrawable_down(a, free)
+        available = self._withdrawable_down(a, free, self._locked_up(a))
         if assets > available:
             raise ModelError("NotWithdrawable", a.id, assets, available)
 
-    def _withdrawable_down(self, a: AccountCache, free: int) -> int:
+    def _withdrawable_down(self, a: AccountCache, free: int, locked: int) -> int:
         """min(collateral, free) less locked profit, in units, rounded down."""
-        left = min(a.collateral, free) - self._locked_up(a)
-        return max(0, left) // self.scale
+        return max(0, min(a.collateral, free) - locked) // self.scale
+
+    def _locked_after(self, a: AccountCache, ended: int) -> int:
+        """What will be locked once `_realise_ended` has run."""
+        locked = self._locked_up(a)
+        for market in markets_in(ended):
+            quote = self._position(self._load_stored(market), a.id)[1]
+            if quote < 0:
+                locked = max(0, locked + quote)
+            elif self.tables.parameters[market].profit_lock:
+                locked += quote
+        return locked
 
     def _realise_ended(self, a: AccountCache, ended: int) -> None:
         """Moves the quote of positions that have no size any more to collateral."""
@@ -218,7 +228,8 @@ class MarginEngine(EngineHooks):
         if v.validity is not Validity.FULL:
             return 0
         a.collateral += v.ended_quote
-        return self._withdrawable_down(a, v.equity - v.initial_margin)
+        free = v.equity - v.initial_margin
+        return self._withdrawable_down(a, free, self._locked_after(a, v.ended))
 
     def collateral(self, account: bytes) -> int:
         """Collateral without positions."""

@@ -49,8 +49,16 @@ class FundPort(Protocol):
         """What the shared layers hold, at most the room of the engine's window."""
         ...
 
+    def per_claim(self) -> int:
+        """Largest shared draw of one event."""
+        ...
+
     def room(self, market: int) -> int:
         """Room of the market's window."""
+        ...
+
+    def reinsured(self) -> bool:
+        """Whether somebody outside of the fund is asked for what its layers leave."""
         ...
 
     def report_shortfall(self, market: int) -> None:

@@ -262,8 +262,9 @@ class EngineMarkets:
 
 
 def _lags(cache: MarketCache) -> bool:
-    """The mark is wrong by much: |index - mark| * 4 > mark * (initial - maintenance)."""
-    between = cache.parameters.initial_margin_ppm - cache.parameters.maintenance_margin_ppm
+    """|index - mark| * 4 > mark * min(initial - maintenance, maintenance): wrong by much."""
+    p = cache.parameters
+    between = min(p.initial_margin_ppm - p.maintenance_margin_ppm, p.maintenance_margin_ppm)
     return abs(cache.index_price - cache.mark_price) * 4 * PPM > cache.mark_price * between
 
 

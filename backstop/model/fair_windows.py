@@ -49,35 +49,46 @@ class FairWindows(EngineMarkets):
 
     # ------------------------------------------------------------------ claims that wait
 
-    def claim_at_once(self, market: int, assets: int) -> int:
+    def claim_at_once(self, market: int, assets: int, taken: int = 0) -> tuple[int, int]:
         """What is filed at once of a claim: all, or what the market's own money pays.
 
-        All if the rest is at most a quarter of what is left for it: the shared layers and the
-        claimant's window less what waits already, and the market's window.
+        All if the rest is at most a quarter of what is left for it (the shared layers and the
+        claimant's window less what waits already and what earlier claims of the event take, and
+        the market's window), or if there is nothing to share.
+
+        Args:
+            market: of the claim.
+            assets: claimed.
+            taken: of the shared layers by earlier claims of the same event.
+
+        Returns:
+            What is filed at once, and what is taken after it.
         """
         own = self.fund.compartment(market)
-        if assets <= own:
-            return assets
-        left = self.fund.capacity()
+        left, room = self.fund.capacity(), self.fund.room(market)
+        if assets <= own or left == 0 or room == 0:
+            return assets, taken
         window = self.tables.window()
-        if window.closes_at:
-            left = max(0, left - window.claims)
-        return assets if (assets - own) * 4 <= min(left, self.fund.room(market)) else own
+        left = max(0, left - taken - (window.claims if window.closes_at else 0))
+        if (assets - own) * 4 > min(left, room):
+            return own, taken
+        return assets, taken + assets - own
 
     def _hold_back(self, account: bytes, claims: list[tuple[int, int]]) -> int:
         """Lowers the claims that wait; returns the bit set of their markets."""
-        waiting, concerned = 0, False
+        waiting, concerned, taken = 0, False, 0
+        self._closed_out = account
         for i, (market, assets) in enumerate(claims):
             stored = self.tables.markets.get(market)
             if stored is None or stored.income.fair_window == 0:
                 continue
             concerned = True
-            at_once = self.claim_at_once(market, assets)
+            at_once, taken = self.claim_at_once(market, assets, taken)
             if at_once < assets:
                 claims[i] = (market, at_once)
                 waiting |= 1 << market
         if concerned:
-            self._closed_out, self._waiting = account, waiting
+            self._waiting = waiting
         return waiting
 
     def _defer_all(self, markets: Sequence[int], unpaid: Sequence[int], waiting: int) -> None:
@@ -166,13 +177,15 @@ class FairWindows(EngineMarkets):
         if self.now < window.closes_at:
             raise ModelError("FairWindowIsOpen", window.id, window.closes_at)
         self.tables.fair_window[0] = window._replace(closes_at=0)
-        capacity = self.fund.capacity()
-        for market in markets_in(window.markets):
-            self._pay_market(window, market, capacity)
+        waiting = {m: self.tables.market_claims[m].claims for m in markets_in(window.markets)}
+        paid = self._file_shares(waiting)
+        for market, claims in waiting.items():
+            if self.fund.reinsured():
+                paid[market] += self._file(market, claims - paid[market])
+            self._pay_market(window, market, paid[market])
 
-    def _pay_market(self, window: FairWindow, market: int, capacity: int) -> None:
+    def _pay_market(self, window: FairWindow, market: int, paid: int) -> None:
         m = self.tables.market_claims[market]
-        paid = self._file(window, market, m.claims, capacity)
         stored = self.tables.markets[market]
         repaid = min(stored.recorded_deficit, mul_div_down(m.recorded, paid, m.claims))
         to_sides = mul_div_up(m.side, paid, m.claims)
@@ -192,12 +205,24 @@ class FairWindows(EngineMarkets):
                 side.changed = True
         self._store(cache)
 
-    def _file(self, window: FairWindow, market: int, claims: int, capacity: int) -> int:
-        """One event a market, under the limits of now; the compartment comes on top."""
-        asked = claims
-        if capacity < window.claims:
-            asked = mul_div_down(claims, capacity, window.claims)
-        asked = min(claims, asked + self.fund.compartment(market))
+    def _file_shares(self, waiting: dict[int, int]) -> dict[int, int]:
+        """Every market's part of what the shared layers can pay, by what its claims may draw.
+
+        Its compartment comes on top.
+        """
+        per_claim, capacity = self.fund.per_claim(), self.fund.capacity()
+        drawable = {m: min(claims, per_claim, self.fund.room(m)) for m, claims in waiting.items()}
+        total, paid = sum(drawable.values()), {}
+        for market, claims in waiting.items():
+            asked = claims
+            if capacity < total:
+                share = mul_div_down(drawable[market], capacity, total)
+                asked = min(claims, share + self.fund.compartment(market))
+            paid[market] = self._file(market, asked)
+        return paid
+
+    def _file(self, market: int, asked: int) -> int:
+        """One event, under the limits of now."""
         if asked == 0:
             return 0
         receipt = self.fund.cover([(market, asked)], 0)

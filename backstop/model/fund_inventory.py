@@ -34,6 +34,8 @@ def deploy_capital(
 def _draw_reserve(fund: InsuranceFund, claimant: str, market: int, wanted: int, now: int) -> int:
     c, m = fund.claimant(claimant), fund.market(claimant, market)
     limits = c.limits
+    if now < fund.staking.held_until:
+        return 0  # the reserve stands for all markets, and claims on it may wait
     amount = min(wanted, limits.per_claim, fund.reserve, c.room(now), m.room(limits.window, now))
     if amount:
         c.bucket.fill(amount, limits.per_window, limits.window, now)

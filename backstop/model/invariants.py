@@ -646,9 +646,17 @@ class _WatchedGate:
         """`FundGate.capacity`."""
         return self.gate.capacity()
 
+    def per_claim(self) -> int:
+        """`FundGate.per_claim`."""
+        return self.gate.per_claim()
+
     def room(self, market: int) -> int:
         """`FundGate.room`."""
         return self.gate.room(market)
+
+    def reinsured(self) -> bool:
+        """`FundGate.reinsured`."""
+        return self.gate.reinsured()
 
     def report_shortfall(self, market: int) -> None:
         """`FundGate.report_shortfall`."""

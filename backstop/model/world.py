@@ -68,9 +68,17 @@ class FundGate:
         room = fund.draw_room(self.claimant, 0, now)[1]
         return min(room, fund.capital(now) - fund.compartments)
 
+    def per_claim(self) -> int:
+        """Largest shared draw of one event."""
+        return self.world.fund.draw_room(self.claimant, 0, self.world.now)[0]
+
     def room(self, market: int) -> int:
         """Room of the market's window."""
         return self.world.fund.draw_room(self.claimant, market, self.world.now)[2]
+
+    def reinsured(self) -> bool:
+        """Whether the fund has a reinsurer."""
+        return self.world.fund.reinsurer is not None
 
     def report_shortfall(self, market: int) -> None:
         """`InsuranceFund.reportShortfall` for the engine."""

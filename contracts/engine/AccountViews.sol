@@ -27,7 +27,7 @@ abstract contract AccountViews is Collateral {
         Valuation memory v = _valuate(a, account);
         if (v.validity != IPriceOracle.Validity.Full) return 0;
         a.collateral = int120(a.collateral + v.endedQuote);
-        return _withdrawableDown(a, account, v.equity - int256(v.initialMargin));
+        return _withdrawableDown(a, v.equity - int256(v.initialMargin), _lockedAfter(a, account, v.ended));
     }
 
     function collateral(bytes32 account) external view whenFree returns (int256) {

@@ -51,14 +51,27 @@ abstract contract Collateral is Margin {
 
     /// @dev Withdrawable = min(collateral, equity - initial margin) less locked profit, rounded down to units.
     function _checkWithdrawal(Account memory a, bytes32 account, uint256 assets, int256 free) private view {
-        uint256 available = _withdrawableDown(a, account, free);
+        uint256 available = _withdrawableDown(a, free, _lockedUp(a, account));
         if (assets > available) revert NotWithdrawable(account, assets, available);
     }
 
-    function _withdrawableDown(Account memory a, bytes32 account, int256 free) internal view returns (uint256) {
+    function _withdrawableDown(Account memory a, int256 free, uint256 locked_) internal view returns (uint256) {
         if (a.collateral < free) free = a.collateral;
-        free -= int256(_lockedUp(a, account));
+        free -= int256(locked_);
         return free <= 0 ? 0 : uint256(free) / SCALE;
+    }
+
+    /// @dev What will be locked once `_realiseEnded` has run: profit is locked, a loss eats locked profit first.
+    function _lockedAfter(Account memory a, bytes32 account, uint256 ended) internal view returns (uint256 locked_) {
+        locked_ = _lockedUp(a, account);
+        for (uint256 id = 0; ended != 0; ++id) {
+            if (ended & 1 != 0) {
+                (, int256 quote) = _position(_loadStored(id), account);
+                if (quote < 0) locked_ -= FixedPoint.min(locked_, uint256(-quote));
+                else if (_markets[id].parameters.profitLock != 0) locked_ += uint256(quote);
+            }
+            ended >>= 1;
+        }
     }
 
     /// @dev Moves the quote of positions that have no size to collateral: closed by the end of their side's epoch, or

@@ -23,17 +23,23 @@ abstract contract Deferral is Trades {
     /// without windows: the length lies in a slot that is read before.
     /// @return waiting bit n: the rest of market n's claim waits
     function _holdBack(bytes32 account, IInsuranceFund.Claim[] memory claims) internal returns (uint256 waiting) {
+        // also where windows were switched off: sides may have open claims from before
+        _closedOut = account;
         bool any;
+        uint256 taken;
         for (uint256 i = 0; i < claims.length; ++i) {
             IInsuranceFund.Claim memory claim = claims[i];
             if (_markets[claim.market].income.fairWindow == 0) continue;
             any = true;
             // whatever the fund answers or does not answer, the liquidation goes on
-            try IMarginEngine(address(this)).claimAtOnce(claim.market, claim.assets) returns (uint256 atOnce) {
+            try IMarginEngine(address(this)).claimAtOnce(claim.market, claim.assets, taken) returns (
+                uint256 atOnce, uint256 takenAfter
+            ) {
+                taken = takenAfter;
                 if (atOnce < claim.assets) (claim.assets, waiting) = (atOnce, waiting | _bit(claim.market));
             } catch {}
         }
-        if (any) (_closedOut, _waiting) = (account, waiting);
+        if (any) _waiting = waiting;
     }
 
     /// @dev Remembers what the fund was not asked for.

@@ -19,11 +19,12 @@ abstract contract Guarding is EngineStorage {
         if (bandPpm > p.bandPpm || bandPpm < 5000) revert NotTighter(market, "bandPpm");
         if (profitLock < p.profitLock || profitLock > 7 days) revert NotTighter(market, "profitLock");
         (p.initialMarginPpm, p.bandPpm, p.profitLock) = (initialMarginPpm, bandPpm, profitLock);
-        // what is tight now must not follow the fund back to where it was; what the guardian did not touch is its base again
+        // what is tight now must not follow the fund back to where it was. The price of cover stays where it is, or goes up
+        // to its base: nothing here makes it cheaper
         CoverBase memory base = _coverBases[market];
         if (base.capPpm != 0) {
-            p.fundSharePpm = base.fundSharePpm;
-            _markets[market].liquidation.surchargePpm = base.surchargePpm;
+            LiquidationParameters storage l = _markets[market].liquidation;
+            if (l.surchargePpm < base.surchargePpm) l.surchargePpm = base.surchargePpm;
             delete _coverBases[market];
         }
         _markets[market].parameters = p;

@@ -182,12 +182,14 @@ abstract contract MarketCaches is EngineStorage {
 
     /// @dev The mark is known to be wrong by more than a quarter of what lies between initial and maintenance margin:
     ///
-    ///     |index - mark| * 4 > mark * (initial - maintenance)
+    ///     |index - mark| * 4 > mark * min(initial - maintenance, maintenance)
     ///
-    /// Until it has caught up nothing may be opened or withdrawn against it, or the gap could be cashed in.
+    /// (The second bound because the initial margin rises as the fund empties, or at once by the guardian: that must not
+    /// make a worse mark good enough.) Until it has caught up nothing may be opened or withdrawn against it, or the gap could be cashed in.
     function _lags(MarketCache memory c) private pure returns (bool) {
         uint256 gap = c.indexPrice > c.markPrice ? c.indexPrice - c.markPrice : c.markPrice - c.indexPrice;
-        return gap * 4 * FixedPoint.PPM > c.markPrice * (c.initialMarginPpm - c.maintenanceMarginPpm);
+        uint256 between = FixedPoint.min(c.initialMarginPpm - c.maintenanceMarginPpm, c.maintenanceMarginPpm);
+        return gap * 4 * FixedPoint.PPM > c.markPrice * between;
     }
 
     /// @dev Writes back what changed.

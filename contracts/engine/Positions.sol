@@ -95,7 +95,9 @@ abstract contract Positions is MarketCaches {
         SideClaims storage s = _sideClaims[market][tag];
         uint256 claim = basis.mulDivDown(s.C, SideIndex.K_UNIT);
         if (account == _closedOut) account = bytes32(0);
-        if (claim != 0) _windowRecords[account][market][s.window].left += claim.toUint128();
+        if (claim == 0) return;
+        _windowRecords[account][market][s.window].left += claim.toUint128();
+        emit WindowRecorded(s.window, market, account, claim, 0);
     }
 
     /// @dev Basis that joins will share in what the side gets back, so it pays in what others paid before:
@@ -107,6 +109,7 @@ abstract contract Positions is MarketCaches {
         a.collateral = (int256(a.collateral) - int256(uint256(paid))).toInt120();
         _windowRecords[account][market][s.window].joined += paid;
         _marketClaims[market].pot += paid;
+        emit WindowRecorded(s.window, market, account, 0, paid);
     }
 
     /// @dev Adds `(baseChange, quoteChange)` to a position that is `(size, quote)` now. The part that is closed realises

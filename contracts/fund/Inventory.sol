@@ -46,7 +46,9 @@ abstract contract Inventory is Waterfall {
     }
 
     /// @dev At most `wanted` of the reserve, inside perClaim, the claimant's window and the market's; fills both buckets.
+    /// Nothing while a shortfall is open: the reserve stands for all markets, and claims on it may wait.
     function _drawReserve(address claimant, Market storage m, uint256 wanted) private returns (uint256 amount) {
+        if (wanted == 0 || TRANCHE.isHeld()) return 0;
         Claimant storage c = _claimants[claimant];
         uint256 window = c.window;
         uint256 level = _level(c.bucket.used, c.bucket.usedAt, c.perWindow, window);

@@ -47,8 +47,14 @@ class _Purse:
     def capacity(self) -> int:
         return self.money
 
+    def per_claim(self) -> int:
+        return self.money
+
     def room(self, market: int) -> int:
         return self.money
+
+    def reinsured(self) -> bool:
+        return False
 
     def report_shortfall(self, market: int) -> None:
         self.reported += 1
@@ -215,8 +221,12 @@ def test_a_window_closes_once_and_not_before_its_time() -> None:
 def test_a_claim_waits_above_a_quarter_of_what_is_left() -> None:
     play = WindowPlay(2)
     play.purse.money = 100
-    assert play.engine.claim_at_once(0, 25) == 25
-    assert play.engine.claim_at_once(0, 26) == 0
+    assert play.engine.claim_at_once(0, 25) == (25, 25)
+    assert play.engine.claim_at_once(0, 26) == (0, 0)
     play.engine._defer(0, 60)
-    assert play.engine.claim_at_once(0, 10) == 10
-    assert play.engine.claim_at_once(0, 11) == 0
+    assert play.engine.claim_at_once(0, 10) == (10, 10)
+    assert play.engine.claim_at_once(0, 11) == (0, 0)
+    assert play.engine.claim_at_once(0, 5, 20) == (5, 25), "20 of the 40 are another claim's"
+    assert play.engine.claim_at_once(0, 6, 20) == (0, 20)
+    play.purse.money = 0
+    assert play.engine.claim_at_once(0, 7) == (7, 0), "nothing to share: nobody waits"

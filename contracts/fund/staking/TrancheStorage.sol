@@ -19,7 +19,8 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     /// @notice Longest time a bucket can be held back altogether.
     uint256 public constant MAX_HOLD = 14 days;
     uint256 public constant MIN_COOLDOWN = 1 days;
-    /// @notice Bounds the number of open buckets: ceil(28 / 7) + 1 = 5, and one more for each series that ends.
+    /// @notice Bounds the number of open buckets: ceil(28 / 7) + 1 = 5, two more while maturities are held for
+    /// MAX_HOLD, and one more for each series that ends.
     uint256 public constant MAX_COOLDOWN = 28 days;
 
     /// @dev Virtual shares against one virtual unit of assets: a share is worth 1/1000 of a unit at the start, so a

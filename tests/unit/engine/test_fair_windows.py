@@ -67,7 +67,7 @@ def move(bench: Bench, market: int, price: int) -> None:
 
 def ruin(bench: Bench, deficits: Sequence[int], markets: Sequence[int]) -> None:
     """Users 5, 6, 7 are long 20 each; at 80 they are that much below zero."""
-    for user, deficit, market in zip((5, 6, 7), deficits, markets, strict=True):
+    for user, deficit, market in zip((5, 6, 7), deficits, markets, strict=False):
         bench.deposit(user, 400 - deficit)
         bench.trade(user, SHORT, 20, 100, market=market)
     for market in set(markets):
@@ -143,11 +143,16 @@ def test_neither_leaving_early_nor_joining_late_pays(short_fund: Bench) -> None:
     ruin(bench, (60, 100, 60), (A, A, B))
     before = {user: bench.state(user).equity for user in (1, 3, KEEPER)}
     close_out(bench, 5)  # shorts of 80 are charged 60
-    bench.trade(3, KEEPER, size_of(bench, 3), 80, market=A)  # user 3 leaves, the keeper joins
+    # user 3 leaves, the keeper joins
+    events = bench.trade(3, KEEPER, size_of(bench, 3), 80, market=A).find("WindowRecorded")
     left = bench.engine.windowRecord(bench.account(3), A, 1)
     joined = bench.engine.windowRecord(bench.account(KEEPER), A, 1)
     assert left[0] == pytest.approx(15 * WAD, abs=10) and left[1] == 0
     assert joined[1] == pytest.approx(15 * WAD, abs=10) and joined[0] == 0
+    assert [(e.window, e.market, e.account, e.left, e.joined) for e in events] == [
+        (1, A, bench.account(3), left[0], 0),
+        (1, A, bench.account(KEEPER), 0, joined[1]),
+    ]
     close_out(bench, 6)  # and 100
     with expect_revert("FairWindowIsOpen"):
         bench.engine.collectWindow(bench.account(3), A, 1, sender=bench.users[9])
@@ -177,8 +182,10 @@ def test_small_claims_are_paid_at_once_and_switched_off_means_off(short_fund: Be
     bench = short_fund
     ruin(bench, (25, 30, 30), (A, B, C))
     bench.engine.setFairWindow(B, 0, sender=bench.owner)
-    assert bench.engine.claimAtOnce(A, 25 * UNIT) == 25 * UNIT
-    assert bench.engine.claimAtOnce(A, 25 * UNIT + 1) == 0
+    assert tuple(bench.engine.claimAtOnce(A, 25 * UNIT, 0)) == (25 * UNIT, 25 * UNIT)
+    assert tuple(bench.engine.claimAtOnce(A, 25 * UNIT + 1, 0)) == (0, 0)
+    assert tuple(bench.engine.claimAtOnce(A, 15 * UNIT, 40 * UNIT)) == (15 * UNIT, 55 * UNIT)
+    assert tuple(bench.engine.claimAtOnce(A, 15 * UNIT + 1, 40 * UNIT)) == (0, 40 * UNIT)
     legs = close_out(bench, 5).one("ShortfallResolved").receipt
     assert (legs.reserve, legs.sideCharged) == (25 * WAD, 0)
     legs = close_out(bench, 6).one("ShortfallResolved").receipt
@@ -235,8 +242,12 @@ def test_a_window_stays_open_while_the_token_refuses(short_fund: Bench) -> None:
     assert bench.engine.windowRate(1, A).paid == 80 * UNIT
 
 
-def test_what_a_bankrupt_account_leaves_is_the_markets(short_fund: Bench) -> None:
-    """User 1 is short, is charged, goes bankrupt inside the window: its claim is income."""
+@pytest.mark.parametrize("still_on", [True, False])
+def test_what_a_bankrupt_account_leaves_is_the_markets(short_fund: Bench, still_on: bool) -> None:
+    """User 1 is short, is charged, goes bankrupt inside the window: its claim is income.
+
+    Also if windows were switched off meanwhile.
+    """
     bench = short_fund
     bench.deposit(1, 600)
     bench.trade(9, 1, 40, 100, market=A)
@@ -244,6 +255,9 @@ def test_what_a_bankrupt_account_leaves_is_the_markets(short_fund: Bench) -> Non
     close_out(bench, 5)
     move(bench, A, 140)
     assert bench.state(1).equity < 0
+    if not still_on:
+        for market in (A, B, C):
+            bench.engine.setFairWindow(market, 0, sender=bench.owner)
     close_out(bench, 1)
     nobody = bytes(32)
     left, _ = bench.engine.windowRecord(nobody, A, 1)
@@ -254,7 +268,101 @@ def test_what_a_bankrupt_account_leaves_is_the_markets(short_fund: Bench) -> Non
     bench.engine.collectWindow(nobody, A, 1, sender=bench.users[9])
     gained = bench.engine.marketState(A).fundFees - fees
     assert gained == left * rate.paid // rate.claims
-    assert gained // SCALE > 0
+    if still_on:  # else the claim of user 1's own deficit was paid at once, and nothing was left
+        assert gained // SCALE > 0
+
+
+def reinsure(bench: Bench, tokens: int) -> Contract:
+    """An honest reinsurer with so much money stands behind the fund."""
+    artifact = bench.system.artifacts("HostileReinsurer")
+    reinsurer = bench.rpc.deploy(artifact, bench.fund.address, sender=bench.owner)
+    bench.system.token.mint(reinsurer.address, tokens * UNIT, sender=bench.owner)
+    bench.fund.setReinsurer(reinsurer.address, sender=bench.owner)
+    return reinsurer
+
+
+def test_no_window_passes_the_reinsurer_over(short_fund: Bench) -> None:
+    """What the shared layers leave of claims that waited is asked of layer 4."""
+    bench = short_fund
+    reinsure(bench, 90)
+    ruin(bench, (80, 70, 50), (A, B, C))
+    for user in (5, 6, 7):
+        close_out(bench, user)
+    receipt = close_window(bench)
+    legs = [tuple(e.legs) for e in receipt.find("Covered")]
+    assert [(reserve, outside) for _, reserve, _, _, outside in legs] == [
+        *((40 * UNIT, 0), (35 * UNIT, 0), (25 * UNIT, 0)),
+        *((0, 40 * UNIT), (0, 35 * UNIT), (0, 15 * UNIT)),
+    ]
+    paid = [(e.market, e.claims // UNIT, e.paid // UNIT) for e in receipt.find("FairWindowPaid")]
+    assert paid == [(A, 80, 40), (B, 70, 35), (C, 50, 25), (A, 40, 40), (B, 35, 35), (C, 25, 15)]
+    rates = [bench.engine.windowRate(1, market).paid for market in (A, B, C)]
+    assert rates == [80 * UNIT, 70 * UNIT, 40 * UNIT]
+
+
+def test_behind_an_empty_fund_the_reinsurer_is_asked_at_once(short_fund: Bench) -> None:
+    bench = short_fund
+    leave_in_fund(bench, 0)
+    reinsure(bench, 60)
+    ruin(bench, (80, 70, 50), (A, B, C))
+    legs = close_out(bench, 5).one("ShortfallResolved").receipt
+    assert (legs.reserve, legs.reinsurance, legs.sideCharged) == (0, 60 * WAD, 20 * WAD)
+    assert bench.engine.fairWindow().closesAt == 0
+
+
+def test_a_claim_that_may_not_draw_takes_no_part_from_others(short_fund: Bench) -> None:
+    """A may draw 10 of the 100: its claim of 90 counts as 10 beside the 190 of the others."""
+    bench = short_fund
+    bench.fund.setClaimantMarket(bench.engine.address, A, (0, 10 * UNIT), sender=bench.owner)
+    ruin(bench, (90, 90, 100), (A, B, C))
+    for user in (5, 6, 7):
+        close_out(bench, user)
+    close_window(bench)
+    paid = [bench.engine.windowRate(1, market).paid for market in (A, B, C)]
+    assert paid == [5 * UNIT, 45 * UNIT, 50 * UNIT]
+
+
+def test_one_event_in_many_markets_takes_nothing_from_what_waits(short_fund: Bench) -> None:
+    """88 of 100 wait. Five claims of 3 are each a quarter of the 12 left, but not together."""
+    bench = short_fund
+    for market in (5, 6, 7):
+        assert bench.list_market() == market
+        bench.set_market(market, **NO_FEES)
+        bench.fund.setClaimantMarket(bench.engine.address, market, (0, 10**12), sender=bench.owner)
+        bench.engine.setFairWindow(market, MINUTES, sender=bench.owner)
+    many = (B, C, 5, 6, 7)
+    bench.deposit(6, 385)
+    for market in many:
+        bench.trade(6, SHORT, 4, 100, market=market)
+    ruin(bench, (88,), (A,))
+    for market in many:
+        move(bench, market, 80)
+    close_out(bench, 5)
+    receipt = close_out(bench, 6)
+    legs = receipt.one("ShortfallResolved").receipt
+    assert legs.deficit == 15 * WAD
+    assert capital(bench) >= 88 * UNIT, "what waits is still there"
+    assert [e.amount for e in receipt.find("ClaimDeferred")] == [3 * WAD] * 4
+    assert bench.engine.fairWindow().claims == 100 * UNIT
+
+
+def test_the_reserve_does_not_leave_while_claims_wait(short_fund: Bench) -> None:
+    """Anybody may deploy capital of another market's inventory: not what others wait for."""
+    bench = short_fund
+    caps = {"capital": 50 * UNIT, "notional": 1_000 * UNIT, "auctionTime": 900, "loss": 50 * UNIT}
+    caps |= {"marginPpm": 200_000, "premiumPpm": 5_000, "maxDiscountPpm": 5_000}
+    bench.system.backstop.setCaps(B, caps, sender=bench.owner)
+    bench.fund.setClaimantMarket(bench.engine.address, B, (10**12, 10**12), sender=bench.owner)
+    bench.system.token.mint(bench.owner, 10 * UNIT, sender=bench.owner)
+    bench.system.token.approve(bench.fund.address, 10 * UNIT, sender=bench.owner)
+    bench.fund.fundCompartment(bench.engine.address, B, 10 * UNIT, sender=bench.owner)
+    ruin(bench, (80,), (A,))
+    close_out(bench, 5)
+    bench.system.backstop.deploy(B, 50 * UNIT, sender=bench.users[9])
+    out = bench.fund.deployedCapital(bench.engine.address, B)
+    assert tuple(out) == (10 * UNIT, 0), "its own compartment may work"
+    close_window(bench)
+    assert bench.engine.windowRate(1, A).paid == 80 * UNIT
 
 
 def test_the_parameters_set_it_for_every_market(rpc: RpcClient, project: Any) -> None:

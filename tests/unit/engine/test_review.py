@@ -50,6 +50,54 @@ def test_the_gap_that_stops_it_is_a_quarter_of_the_margin_between(rich: Bench) -
         bench.trade(1, 2, 1, "98.77")
 
 
+def test_a_higher_initial_margin_does_not_make_a_worse_mark_good_enough(rich: Bench) -> None:
+    """The guardian raises it at once, and so does an empty fund."""
+    bench = rich
+    bench.trade(1, 2, 10, 100)
+    bench.set_market(makerFeePpm=0, takerFeePpm=0, rewardPpm=0, markSpeedPpb=1)
+    bench.price(95)
+    with expect_revert("PriceNotUsable", validity=REDUCED):
+        bench.trade(1, 2, 1, 95)
+    bench.engine.tightenMarket(0, 500_000, 50_000, 0, sender=bench.owner)
+    with expect_revert("PriceNotUsable", validity=REDUCED):
+        bench.trade(1, 2, 1, 95)
+
+
+def test_the_guardian_makes_no_cover_cheaper(rich: Bench) -> None:
+    """What followed an empty fund stays where it is when the following ends."""
+    bench = rich
+    bench.set_market()
+    for _ in range(2):  # without a target the ratio is 0, and nothing is left to lag behind
+        bench.fund.setRiskOracle("0x" + "00" * 20, sender=bench.owner)
+    bench.engine.setCoverTerms(0, 2_500_000, 250_000, 0, sender=bench.owner)
+    p, liquidation, _ = bench.engine.marketParameters(0)
+    assert (liquidation.surchargePpm, p.fundSharePpm) == (18_750, 10**6)
+    tight = (p.initialMarginPpm + 1, p.bandPpm, p.profitLock)
+    bench.engine.tightenMarket(0, *tight, sender=bench.owner)
+    with expect_revert("NoCoverTerms", market=0):
+        bench.engine.followFund(0, sender=bench.owner)
+    p, liquidation, _ = bench.engine.marketParameters(0)
+    assert (liquidation.surchargePpm, p.fundSharePpm) == (18_750, 10**6)
+
+
+def test_what_the_view_calls_withdrawable_can_be_withdrawn(rich: Bench) -> None:
+    """Profit of a side that ended is locked when it is realised, by the withdrawal itself."""
+    bench = rich
+    bench.set_market(
+        makerFeePpm=0, takerFeePpm=0, rewardPpm=0, chargeCapPpm=10**6, profitLock=3_600
+    )
+    torn_up(bench, 100)
+    account, owner = bench.account(2), bench.users[2]
+    state: Any = bench.engine.accountState(account)
+    assert state.positions[0].size == 0
+    assert state.equity > 10_000_000 * WAD, "a profit"
+    available = bench.engine.withdrawable(account)
+    assert available == 10_000_000 * 10**6
+    bench.engine.withdraw(account, available, owner, sender=owner)
+    locked = bench.engine.accountState(account).lockedProfit
+    assert locked == state.equity - 10_000_000 * WAD
+
+
 def torn_up(bench: Bench, base: int) -> None:
     """Longs of odd sizes go bankrupt one after the other, until none is left."""
     for sub, (share, deposit) in enumerate(((7, 13), (13, 11), (29, 12), (51, 11))):
