@@ -30,6 +30,7 @@ from backstop.harness.analysis.compilation import (
     with_imports,
 )
 from backstop.harness.analysis.covered import Codes, FileCoverage, file_coverage, load
+from backstop.harness.project_copy import copy_project, put_codes
 
 WORK = ROOT / ".build" / "coverage"
 EXIT = "exit"
@@ -86,26 +87,16 @@ def compile_plainly(root: Path = ROOT) -> dict[str, Any]:
 
 def lay_out(answer: Mapping[str, Any], tree: Path) -> None:
     """A copy of the project whose compiled contracts are the plain ones."""
-    hidden = shutil.ignore_patterns("__pycache__", ".cache", "node_modules", ".venv*")
-    for entry in sorted(ROOT.iterdir()):
-        if entry.is_dir() and not entry.name.startswith(".") and not entry.is_symlink():
-            if entry.name != "node_modules":
-                shutil.copytree(entry, tree / entry.name, ignore=hidden)
-        elif entry.is_file():
-            shutil.copy2(entry, tree / entry.name)
-    for name in (".venv", "node_modules"):
-        (tree / name).symlink_to((ROOT / name).resolve())
-    compiled = json.loads((ROOT / ".build" / "__local__.json").read_text())
-    for contracts in answer["contracts"].values():
-        for name, contract in contracts.items():
-            if (known := compiled["contractTypes"].get(name)) and contract["evm"]["bytecode"]:
-                put = {"deploymentBytecode": "bytecode", "runtimeBytecode": "deployedBytecode"}
-                for ours, theirs in put.items():
-                    if known.get(ours):
-                        known[ours] = {"bytecode": "0x" + contract["evm"][theirs]["object"]}
-    (tree / ".build").mkdir()
-    (tree / ".build" / "__local__.json").write_text(json.dumps(compiled))
-    shutil.copy2(ROOT / ".build" / "sources.sha256", tree / ".build" / "sources.sha256")
+    copy_project(tree)
+    found = {n: c["evm"] for file in answer["contracts"].values() for n, c in file.items()}
+    put_codes(
+        tree,
+        {
+            name: (evm["bytecode"]["object"], evm["deployedBytecode"]["object"])
+            for name, evm in found.items()
+            if evm["bytecode"]
+        },
+    )
 
 
 def run_tests(tree: Path, tests: Sequence[str], workers: int, records: Path) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+PASSED = "passed"
+"""All tests that concern a mutant pass."""
 
 VERDICTS = ("killed", "survived", "equivalent", "invalid")
 
@@ -16,6 +19,8 @@ class Result:
 
     `verdict` is killed (a case came out otherwise), survived, equivalent (the compiler made the
     same code of it) or invalid (it does not compile). `reason` is the case or the compiler's word.
+    `tests` is what the suite says of a survivor of the plays: empty if it was not asked, PASSED, or
+    the test that fails.
     """
 
     name: str
@@ -26,19 +31,22 @@ class Result:
     seconds: float
     reason: str
     diff: str
+    tests: str = ""
+
+    @property
+    def killed_by_tests(self) -> bool:
+        """Whether it survived the first judge, and not the second."""
+        return self.tests not in ("", PASSED)
+
+    def after_tests(self, killer: str | None) -> Result:
+        """The same with the word of the second judge: a test, nothing, or None if not asked."""
+        if killer:
+            return replace(self, verdict="killed", reason=killer, tests=killer)
+        return self if killer is None else replace(self, tests=PASSED)
 
     def as_json(self) -> dict[str, Any]:
         """For the journal."""
         return asdict(self)
-
-
-def summary(results: Sequence[Result]) -> list[tuple[str, Counter[str], float]]:
-    """Counts by file, and the sum of seconds; the last row is the whole."""
-    rows = []
-    for file in [*dict.fromkeys(r.file for r in results), "all"]:
-        chosen = [r for r in results if file in ("all", r.file)]
-        rows.append((file, Counter(r.verdict for r in chosen), sum(r.seconds for r in chosen)))
-    return rows
 
 
 def score(counts: Mapping[str, int], explained: int = 0) -> str:
@@ -59,13 +67,37 @@ killed / (killed + survived); net: without the survivors explained below.
 
 _CONTRACTS = """# Mutation run over the contracts
 
-`make mutants ARGS="--contracts"`; {tried} of {generated} mutants tried, {rest} not run. A
-mutant is killed when an answer of a recorded play differs from that of the unchanged contracts:
-duels and state machines, which agreed with the exact twin when they were recorded, and a sweep of
-every function by every sender, also while the lock is held (docs/assurance.md). Compiled without
-via-IR and without optimiser. Equivalent: the compiler makes the same code of it. Score:
-killed / (killed + survived); net: without the survivors explained below.
+`make mutants ARGS="--contracts"`; {tried} of {generated} mutants tried, {rest} not run. Two judges:
+*plays*, recorded from duels and state machines that agreed with the exact twin and from sweeps of
+every function, where any other answer than that of the unchanged contracts kills; and for what
+survives them the *tests* of the suite that concern the source, where a test that fails twice kills
+(docs/assurance.md). Compiled without via-IR and without optimiser. Equivalent: the compiler
+makes the same code of it. Plays alone: killed by them / valid; score: killed by either / valid;
+net: without the survivors explained below. {unasked} survivors of the plays were not given to the
+tests; they count as survivors.
 """
+
+_COLUMNS = {
+    False: ("killed", "survived", "explained", "equivalent", "invalid", "score", "net", "s"),
+    True: (
+        *("by plays", "by tests", "survived", "explained", "equivalent", "invalid"),
+        *("plays alone", "score", "net"),
+    ),
+}
+
+
+def _cells(results: Sequence[Result], explained: Mapping[str, str], contracts: bool) -> list[str]:
+    """A row of the table, without its name."""
+    counts = Counter(r.verdict for r in results)
+    known = sum(r.verdict == "survived" and r.name in explained for r in results)
+    cells = [counts["survived"], known, counts["equivalent"], counts["invalid"]]
+    scores = [score(counts), score(counts, known)]
+    if not contracts:
+        seconds = sum(r.seconds for r in results)
+        return [str(counts["killed"]), *map(str, cells), *scores, f"{seconds:.0f}"]
+    late = sum(r.killed_by_tests for r in results)
+    alone = {"killed": counts["killed"] - late, "survived": counts["survived"] + late}
+    return [str(alone["killed"]), str(late), *map(str, cells), score(alone), *scores]
 
 
 def page(
@@ -77,18 +109,17 @@ def page(
 ) -> str:
     """Markdown: the counts, and every survivor with its diff and why it may survive."""
     survivors = [r for r in results if r.verdict == "survived"]
-    head = _CONTRACTS if contracts else _LIBRARIES
-    tried = len(results)
+    head, tried = _CONTRACTS if contracts else _LIBRARIES, len(results)
+    unasked = sum(not r.tests and r.name not in explained for r in survivors)
+    columns = _COLUMNS[contracts]
     lines = [
-        head.format(tried=tried, generated=generated, rest=generated - tried),
-        "| file | killed | survived | explained | equivalent | invalid | score | net | s |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        head.format(tried=tried, generated=generated, rest=generated - tried, unasked=unasked),
+        f"| file | {' | '.join(columns)} |",
+        f"| --- |{' ---: |' * len(columns)}",
     ]
-    for file, counts, seconds in summary(results):
-        known = sum(r.name in explained for r in survivors if file in ("all", r.file))
-        cells: list[object] = [counts["killed"], counts["survived"], known, counts["equivalent"]]
-        cells += [counts["invalid"], score(counts), score(counts, known), f"{seconds:.0f}"]
-        lines.append(f"| {file} | {' | '.join(map(str, cells))} |")
+    for file in [*dict.fromkeys(r.file for r in results), "all"]:
+        chosen = [r for r in results if file in ("all", r.file)]
+        lines.append(f"| {file} | {' | '.join(_cells(chosen, explained, contracts))} |")
     lines += ["", "## Survivors", ""]
     for r in survivors:
         lines += [f"### {r.name} · {r.operator}", "", "```diff", r.diff, "```", ""]

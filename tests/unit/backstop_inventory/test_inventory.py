@@ -98,6 +98,19 @@ def test_capital_comes_from_the_compartment_first_and_goes_back_in_reverse(bench
     assert (fund.compartment(engine, 0), fund.reserve()) == (20_000 * UNIT, 100_000 * UNIT)
 
 
+def test_what_backs_the_inventory_is_not_released(victim: Bench) -> None:
+    """The cap falls to 50: what is too much stays as far as it is the position's margin."""
+    hold(victim)
+    set_caps(victim, capital=50 * UNIT, loss=50 * UNIT)
+    backstop = victim.system.backstop
+    free = victim.engine.withdrawable(backstop.accountOf(0))
+    assert 0 < free < inventory(victim).equity // SCALE - 50 * UNIT
+    event = backstop.release(0, ANY, sender=victim.users[7]).one("CapitalReleased")
+    assert event.assets == free
+    with expect_revert("NothingToRelease", market=0):
+        backstop.release(0, ANY, sender=victim.users[7])
+
+
 def test_capital_beyond_the_cap_is_refused_and_profit_counts_as_capital(victim: Bench) -> None:
     backstop, account = victim.system.backstop, victim.system.backstop.accountOf(0)
     with expect_revert("NothingToDeploy", market=0):

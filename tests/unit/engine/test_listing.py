@@ -48,6 +48,8 @@ def test_the_edges_are_allowed(bench: Bench) -> None:
     bench.set_market(
         initialMarginPpm=10**6, maxMarkAge=60, fundSharePpm=10**6, chargeCapPpm=10**6, rewardPpm=175
     )
+    # a discount that does not grow, and deleveraging as soon as it would have
+    bench.set_market(minDiscountPpm=10_000, deleverageDelay=300)
 
 
 def test_the_envelope_to_the_millionth(bench: Bench) -> None:

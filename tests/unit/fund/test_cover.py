@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fund_cases import ACCOUNT, DAY, LIMITS, UNIT
+from fund_cases import ACCOUNT, DAY, LIMITS, MARKET_LIMITS, UNIT
 
 from backstop.harness.fund import FundWorld
 from backstop.harness.rpc import Receipt, expect_revert
@@ -97,6 +97,26 @@ def test_huge_claims_are_clipped(world: FundWorld, alice: Any, bob: Any) -> None
     receipt = world.fund.cover(ACCOUNT, [(1, top), (2, top)], top, sender=alice.address)
     assert legs_of(receipt) == [(10, 30, 0, 0, 0), (20, 0, 0, 0, 0)]
     assert world.fund.totalCapital() == 0
+
+
+def test_two_calls_in_one_transaction(world: FundWorld, bob: Any) -> None:
+    """Each leaves the lock free for the next; the AccessManager stands for a claimant."""
+    fund, manager, me = world.fund, world.manager, world.owner
+    fund.setClaimant(manager.address, LIMITS, sender=me)
+    fund.setClaimantMarket(manager.address, 1, MARKET_LIMITS, sender=me)
+    fill(world, manager.address, bob.address, 30, 0, 100)
+    world.token.mint(manager.address, 7, sender=me)
+    cover = fund.cover.encode(ACCOUNT, [(1, 20)], 0)
+    calls = (
+        (world.token, world.token.approve.encode(fund.address, 7)),
+        (fund, fund.receiveIncome.encode(1, 3)),
+        (fund, fund.receiveIncome.encode(1, 4)),
+        (fund, cover),
+        (fund, cover),
+    )
+    inside = [manager.execute.encode(target.address, data) for target, data in calls]
+    receipt = manager.multicall(inside, sender=me)
+    assert legs_of(receipt) == [(20, 0, 0, 0, 0), (17, 3, 0, 0, 0)]
 
 
 def test_strangers_are_refused(world: FundWorld, bob: Any) -> None:

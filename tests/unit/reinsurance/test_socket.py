@@ -357,6 +357,19 @@ def test_the_budget_pays_no_deficit(rogue: Rogue, alice: Any) -> None:
     assert world.fund.premium().budget == 500
 
 
+def test_what_comes_back_of_its_part_fills_the_budget_again(rogue: Rogue, alice: Any) -> None:
+    """Cover of 50 is without recourse: of what comes back 40 pay premiums, the rest is reserve."""
+    world, _ = rogue
+    fund = world.fund
+    recorded = fund.cover(ACCOUNT, [(1, 100)], 0, sender=alice.address).one("ReceiptRecorded")
+    number, receipt = recorded.eventId, bytes(recorded.receipt)
+    fund.setPremiumTerms(0, 40, sender=world.owner)
+    for assets, budget, reserve in ((15, 15, 0), (30, 40, 5), (7, 40, 5 + 5 + 2)):
+        fund.recover(number, receipt, assets, sender=alice.address)
+        assert (fund.premium().budget, fund.reserve()) == (budget, reserve)
+    assert world.token.balanceOf(fund.address) == 52
+
+
 def test_only_the_reinsurer_draws_it(rogue: Rogue, alice: Any, bob: Any) -> None:
     world, contract = rogue
     fund = world.fund
