@@ -95,13 +95,14 @@ def _lost(ours: Arrays, terms: Terms, shocked: Terms) -> float:
 
 def _waits(arrays: Arrays, part: Floats, state: State) -> float:
     """The twin of `FairWindows.claimAtOnce` on every claim as if it came first: beyond the market's
-    own money it waits if it is more than a quarter of what is left for it.
+    own money it waits if it is more than a quarter of what is left for it, and there is anything.
     """
     fund, waits = state.fund, 0.0
     shared = sum(y.amount for y in fund.layers[1:] if y.key != "reinsurance")
-    left = max(0.0, min(shared, fund.window_room) - sum(m.waiting for m in state.markets))
+    shared = min(shared, fund.window_room)
+    left = max(0.0, shared - sum(m.waiting for m in state.markets))
     for market in state.markets:
-        if market.fair_window:
+        if market.fair_window and min(shared, market.window_room) > 0.0:
             own = market.pending_income + market.compartment
             rest = part[arrays.market == market.number] - own
             waits += float(rest[rest * 4 > max(DUST, min(left, market.window_room))].sum())

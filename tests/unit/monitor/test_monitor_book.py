@@ -135,6 +135,7 @@ def test_the_funds_inventory_loses_its_capital_and_no_more() -> None:
         ({"fair_window": 15, "compartment": 101.0, "waiting": 10.0}, 199.0),
         ({"fair_window": 15, "compartment": 101.0, "window_room": 790.0}, 199.0),
         ({"fair_window": 15, "pending_income": 50.0}, 0.0),
+        ({"fair_window": 15, "window_room": 0.0}, 0.0),  # nothing to share
     ],
 )
 def test_a_claim_waits_as_the_contracts_say(changed: dict[str, float], waits: float) -> None:
