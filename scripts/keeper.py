@@ -70,8 +70,8 @@ def cli(
     _serve(keeper, metrics_port)
     _stop_on_signals(keeper.stop)
     say(
-        f"keeping {len(system.record.markets)} markets as {keeper.wallet.address},"
-        f" account {config}" + (", dry run" if dry_run else ""),
+        f"keeping {len(system.record.markets)} markets as {keeper.wallet.address}"
+        f"/{keeper.config.account.sub}, parameters {config}" + (", dry run" if dry_run else ""),
         event="started",
     )
     try:

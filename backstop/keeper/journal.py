@@ -21,6 +21,9 @@ from typing import Any, Final
 _KEPT: Final = 4000
 """Records from which on the file is written anew with what is still needed."""
 
+_NO_FOLDER: Final = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""The name or the rights are wrong; a disk that is full or failing says something else."""
+
 Record = dict[str, Any]
 
 
@@ -60,6 +63,11 @@ class Journal:
                 " its nonces. Stop the other one, or use another account"
             ) from None
         except OSError as error:
+            if error.errno in _NO_FOLDER:
+                raise JournalError(
+                    f"{folder} cannot hold the journal ({error.strerror}): name a folder that this"
+                    " user may write to in account.state, or by --state"
+                ) from None
             self._failed(error)
         self._written = len(self.records)
 

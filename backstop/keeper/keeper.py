@@ -66,7 +66,7 @@ class Keeper:
         self.watch = Watch(system, self.account, config.look, self.metrics, self._progress, say)
         self.orders = OrderFolder(config.ways.orders, system.domain, say)
         self.stop = threading.Event()
-        self._shown = 0.0
+        self._shown = time.monotonic()
         check(system, config, self.watch.lens.markets())
         self._birth = find_birth(system)
         sender = self._open_sender()
@@ -99,19 +99,22 @@ class Keeper:
     # --- running
 
     def run(self) -> None:
-        """Work until `stop` is set. A node that does not answer is waited for."""
-        pause = 1.0
+        """Work until `stop` is set. A node that does not answer is waited for; why is said whenever
+        it is for another reason.
+        """
+        pause, told = 1.0, ""
         while not self.stop.is_set():
             try:
                 self.look()
-                if pause > 1.0:
+                if told:
                     self.say("the node answers again", event="node")
                 self.metrics.node_ok.set(1)
-                pause = 1.0
+                pause, told = 1.0, ""
                 self.stop.wait(self.config.look.poll)
             except (NodeError, RpcError, NoData, Reverted) as error:
-                if pause == 1.0:
-                    self.say(f"the node does not answer as it should: {error}", event="node")
+                if (why := self._trouble(error)) != told:
+                    self.say(f"the node does not answer as it should: {why}", event="node")
+                    told = why
                 self.metrics.node_ok.set(0)
                 self.stop.wait(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause)
@@ -119,6 +122,17 @@ class Keeper:
             f"stopped; {len(self.sender.pending)} transactions are under way and in the journal",
             event="stopped",
         )
+
+    def _trouble(self, error: Exception) -> str:
+        """What is wrong with the node: where it answers, whether the deployment is on it at all."""
+        if not isinstance(error, NodeError):
+            try:
+                check_record(self.system.record, self.system.client)
+            except DeploymentError as missing:
+                return str(missing)
+            except (NodeError, RpcError):
+                pass
+        return str(error)
 
     def run_once(self, patience: float = 60.0) -> None:
         """One look, and what it leads to; waits until what was sent is mined."""
@@ -138,7 +152,7 @@ class Keeper:
         Raises:
             NodeError, RpcError: the node does not answer. Nothing is lost.
         """
-        began = time.perf_counter()
+        began, self._shown = time.perf_counter(), time.monotonic()
         sight = self.watch.poll()
         if sight is None:
             self._look_after(self.system.client.block_number)

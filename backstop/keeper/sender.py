@@ -15,7 +15,7 @@ from typing import Any, Final
 from backstop.chain.transport import ask_all
 from backstop.harness.rpc import NodeError, Reverted, RpcClient, RpcError
 from backstop.keeper.budget import Budget, Fees
-from backstop.keeper.config import GasConfig
+from backstop.keeper.config import COIN, GasConfig
 from backstop.keeper.journal import Journal, Record
 from backstop.keeper.pending import Attempt, Bound, CannotSend, Intent, Outcome, Pending
 from backstop.keeper.wallet import Wallet, hash_of
@@ -56,6 +56,7 @@ class Sender:
         self._said: set[str] = set()
         self._prepared: list[Pending] = []
         self._known = 0
+        self._coins: int | None = None
         self._recover()
 
     # --- state
@@ -139,6 +140,7 @@ class Sender:
         cost = intent.expected_gas * max_fee
         if problem := self.budget.refuses(cost, self.clock()):
             raise CannotSend("budget", problem)
+        self._pay(intent, max_fee)
         pending = Pending(self._next_nonce(), intent, block=block)
         self._sign(pending, max_fee, priority)
         self.pending[pending.nonce] = pending
@@ -163,6 +165,22 @@ class Sender:
                 f"the network asks {self.fees.price / 1e9:g} gwei a gas, more than gas.max_fee"
                 f" allows ({self.gas.max_fee / 1e9:g})",
             )
+
+    def _pay(self, intent: Intent, max_fee: int) -> None:
+        """Coins for a transaction; CannotSend if the address has too few. A node wants to see the
+        whole limit at the highest fee, and for all that wait together.
+        """
+        if self._coins is None:
+            waiting = sum(p.intent.gas * p.last.max_fee for p in self.pending.values())
+            self._coins = self.client.balance(self.wallet.address) - waiting
+        needed = intent.gas * max_fee
+        if self._coins < needed:
+            raise CannotSend(
+                "coins",
+                f"{self.wallet.address} has {max(0, self._coins) / COIN:.6g} coins to spare, and"
+                f" {intent.way} needs {needed / COIN:.6g} for its gas limit: send it some",
+            )
+        self._coins -= needed
 
     def _next_nonce(self) -> int:
         """The first nonce that neither the chain, its pool nor the journal knows."""
@@ -255,7 +273,7 @@ class Sender:
                 empty one takes its nonce.
         """
         self.settled = [p for p in self.settled if block - p.mined_in < _SETTLED_KEPT]
-        outcomes = []
+        self._coins, outcomes = None, []
         if self.pending:
             address = self.wallet.address
             latest = int(self.client.rpc("eth_getTransactionCount", address, "latest"), 16)

@@ -487,6 +487,24 @@ def test_no_more_than_the_highest_fee_is_paid(place):
     assert place.said.sent() == ["close-out"]
 
 
+def test_without_coins_nothing_is_signed_and_it_says_how_many_are_missing(place):
+    place.open()
+    place.move("50000", 600)
+    keeper, client = place.keeper(), place.system.client
+    client.set_balance(keeper.wallet.address, 10**12)
+    settle(keeper, 1)
+    assert place.said.sent() == []
+    text = str(place.said)
+    assert f"not sent: {keeper.wallet.address} has 1e-06 coins to spare" in text
+    assert "close-out needs 2.5e-05 for its gas limit: send it some" in text
+    assert keeper.sender.pending == {}
+    assert not keeper.sender.journal.path.stat().st_size
+    client.set_balance(keeper.wallet.address, 10**18)
+    client.mine()
+    settle(keeper)
+    assert place.said.sent() == ["close-out"]
+
+
 # --- restarts
 
 
@@ -785,6 +803,14 @@ def test_a_node_that_forgot_everything_is_no_reason_to_act(mortal):
             with pytest.raises((NodeError, NoData)):
                 keeper.look()
     assert mortal.said.sent() == []
+    runner = threading.Thread(target=keeper.run)
+    runner.start()
+    try:
+        wait_for(lambda: "does not answer as it should" in str(mortal.said), mortal)
+    finally:
+        keeper.stop.set()
+        runner.join()
+    assert "as it should: there is no authority at 0x" in str(mortal.said)
 
 
 # --- disks

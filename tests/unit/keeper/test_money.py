@@ -220,3 +220,12 @@ def test_it_is_written_anew_when_it_is_long(tmp_path: Path, monkeypatch):
     journal.write({"nonce": 99})
     journal.close()
     assert [r["nonce"] for r in Journal(tmp_path, "j").records] == [10, 11, 99]
+
+
+def test_a_journal_that_cannot_have_its_folder_is_refused_with_the_remedy(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, file / "below"):
+        with pytest.raises(JournalError, match="cannot hold the journal") as caught:
+            Journal(folder, "x")
+        assert "--state" in str(caught.value)
