@@ -196,6 +196,15 @@ def test_small_claims_are_paid_at_once_and_switched_off_means_off(short_fund: Be
     assert (window.id, window.markets, window.claims) == (1, 1 << C, 30 * UNIT)
 
 
+def test_closing_takes_what_is_paid_and_no_more(short_fund: Bench) -> None:
+    bench = short_fund
+    ruin(bench, (30, 10, 10), (A, B, C))
+    close_out(bench, 5)
+    close_window(bench)
+    assert bench.engine.windowRate(1, A).paid == 30 * UNIT
+    assert capital(bench) == 70 * UNIT
+
+
 def test_a_recorded_part_is_repaid_first(short_fund: Bench) -> None:
     bench = short_fund
     ruin(bench, (90, 70, 50), (A, B, C))

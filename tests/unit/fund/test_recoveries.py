@@ -145,6 +145,20 @@ def test_a_request_that_grew_after_the_loss(
     assert t.collectable(me, 1, 1) == t.collectable(carol.address, 1, 1) == 5 * UNIT
 
 
+def test_a_request_in_somebodys_name_costs_it_no_recovery(
+    world: FundWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """Carol's slot is written for bob's request: what her shares bore before stays known."""
+    t = world.tranche
+    for who in (bob, carol):
+        t.deposit(100, who.address, sender=who.address)
+    number, receipt = lose(world, alice, (1, 40))
+    half = t.balanceOf(bob.address) // 2
+    t.requestRedeem(half, carol.address, bob.address, sender=bob.address)
+    world.fund.recover(number, receipt, 40, sender=world.owner)
+    assert [t.collectable(who.address, 1, 0) for who in (bob, carol)] == [20, 20]
+
+
 def test_wrong_receipts(world: FundWorld, alice: Any, bob: Any) -> None:
     fund = world.fund
     fund.fundReserve(100, sender=bob.address)
