@@ -250,7 +250,7 @@ class StakedTranche:
         for i, cut in zip(ids, cuts, strict=True):
             if cut:
                 self.buckets[i].assets -= cut
-        if held and held[-1] and held[-1] == cuts[-1]:
+        if held and cuts[-1] and (held[-1] - cuts[-1]) * PRICE_FALL < shares[-1]:
             self.epoch += 1
         self.assets -= from_active
         rest, ended = self._end_if_worthless()

@@ -107,8 +107,10 @@ abstract contract Slashing is StakeShares {
                 _storeBucket(first + i, held[i].assets - cuts[i], held[i].shares, held[i].maturity);
             }
         }
-        // nobody may join a bucket whose shares are worth nothing
-        if (count != 0 && cuts[count - 1] != 0 && cuts[count - 1] == held[count - 1].assets) ++p.epoch;
+        if (count == 0 || cuts[count - 1] == 0) return fromActive;
+        // nobody joins a bucket whose shares are worth next to nothing: so many of them would not fit
+        Bucket memory last = held[count - 1];
+        if ((last.assets - cuts[count - 1]) * PRICE_FALL < last.shares) ++p.epoch;
     }
 
     /// @dev Ends the series if a share is worth less than 1 / PRICE_FALL of what it was at the start:

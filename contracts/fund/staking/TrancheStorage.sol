@@ -20,13 +20,13 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     uint256 public constant MAX_HOLD = 14 days;
     uint256 public constant MIN_COOLDOWN = 1 days;
     /// @notice Bounds the number of open buckets: ceil(28 / 7) + 1 = 5, two more while maturities are held for
-    /// MAX_HOLD, and one more for each series that ends.
+    /// MAX_HOLD, and one more for each series or bucket that becomes worthless.
     uint256 public constant MAX_COOLDOWN = 28 days;
 
     /// @dev Virtual shares against one virtual unit of assets: a share is worth 1/1000 of a unit at the start, so a
     /// first depositor cannot round away what the second brings.
     uint256 internal constant VIRTUAL_SHARES = 1_000;
-    /// @dev A series ends when its price falls below this part of where it started.
+    /// @dev A series ends when its price falls below this part of where it started; a bucket is joined no more.
     uint256 internal constant PRICE_FALL = 1_000_000;
 
     /// @param epoch number of the bucket that new requests join

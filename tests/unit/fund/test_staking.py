@@ -525,6 +525,25 @@ def test_loops_of_slashing_and_staking(world: FundWorld, alice: Any, bob: Any, c
     assert world.token.balanceOf(world.fund.address) == total
 
 
+def test_a_bucket_that_lost_nearly_all_is_joined_no_more(
+    world: FundWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """All have left the active stake, so no series ends; else shares of newcomers would not fit."""
+    t, much = world.tranche, 10**24
+    t.setTerms(much, 28 * DAY, sender=world.owner)
+    for who in (bob.address, carol.address):
+        world.token.mint(who, much, sender=world.owner)
+        t.deposit(much, who, sender=who)
+        t.requestRedeem(t.balanceOf(who), who, who, sender=who)
+        if who == bob.address:
+            world.fund.setClaimant(alice.address, (much, much, 1), sender=world.owner)
+            world.fund.setClaimantMarket(alice.address, 1, (0, much), sender=world.owner)
+            lose(world, alice, t.slashable() - 3)
+    assert t.series() == 0
+    assert [t.pendingRedeemRequest(i, carol.address) for i in (1, 2)] == [0, much]
+    assert (t.bucket(1)[0].assets, t.bucket(2)[0].assets) == (3, much)
+
+
 def test_only_the_fund_slashes(world: FundWorld, alice: Any) -> None:
     for function, args in (
         (world.tranche.slash, (1,)),
