@@ -28,7 +28,7 @@ from backstop.harness.project_copy import copy_project, put_codes
 PATIENCE: Final = 1_200.0
 """Seconds after which a run of tests is given up; the mutant then counts as a survivor."""
 
-GROUP: Final = 10
+GROUP: Final = 16
 """Mutants that the tests are run against at once, to see which tests notice any of them."""
 
 _DONE: Final = (0, 1, 5)

@@ -98,6 +98,21 @@ def test_capital_comes_from_the_compartment_first_and_goes_back_in_reverse(bench
     assert (fund.compartment(engine, 0), fund.reserve()) == (20_000 * UNIT, 100_000 * UNIT)
 
 
+def test_capital_of_any_size_is_counted(bench: Bench) -> None:
+    fund, engine, much = bench.fund, bench.engine.address, 10**18
+    set_caps(bench, capital=2 * much)
+    bench.fund.setClaimant(engine, (4 * much, 4 * much, 1_000), sender=bench.owner)
+    fund.setClaimantMarket(engine, 0, (0, 4 * much), sender=bench.owner)
+    bench.system.token.mint(bench.owner, much, sender=bench.owner)
+    bench.system.token.approve(fund.address, much, sender=bench.owner)
+    fund.fundReserve(much, sender=bench.owner)
+    event = bench.system.backstop.deploy(0, much, sender=bench.users[7]).one(
+        "CapitalDeployed", fund
+    )
+    assert event.fromCompartment + event.fromReserve == much
+    assert inventory(bench).invested == much
+
+
 def test_what_backs_the_inventory_is_not_released(victim: Bench) -> None:
     """The cap falls to 50: what is too much stays as far as it is the position's margin."""
     hold(victim)

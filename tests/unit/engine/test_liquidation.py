@@ -246,6 +246,21 @@ def test_bankrupt_accounts_are_not_liquidated_in_parts(victim: Bench) -> None:
         take(victim)
 
 
+def test_an_account_with_nothing_left_and_nothing_owed(bench: Bench) -> None:
+    bench.set_market(makerFeePpm=0, takerFeePpm=0, rewardPpm=0)
+    for user, tokens in ((1, 400), (2, 100_000), (4, 1_000)):
+        bench.deposit(user, tokens)
+    bench.trade(1, 2, 20, 100)
+    bench.price(80, wait=600)
+    assert bench.state(1).equity == 0
+    receipt = bench.liquidator.closeOut(
+        bench.account(1), bench.account(4), False, sender=bench.users[4]
+    )
+    assert receipt.one("ShortfallResolved").receipt.deficit == 0
+    assert not receipt.find("Covered", bench.fund)
+    assert bench.size(1) == 0 and bench.state(1).equity == 0
+
+
 def test_the_compartment_pays_first(victim: Bench) -> None:
     bankrupt(victim)
     have = victim.fund.compartment(victim.engine.address, 0)

@@ -159,6 +159,22 @@ def test_a_request_in_somebodys_name_costs_it_no_recovery(
     assert [t.collectable(who.address, 1, 0) for who in (bob, carol)] == [20, 20]
 
 
+def test_losses_go_on_when_their_numbers_are_used_up(
+    world: FundWorld, alice: Any, bob: Any
+) -> None:
+    """After 255 losses a recovery can no longer be traced to its holders: it is income."""
+    t, fund = world.tranche, world.fund
+    t.deposit(1_000, bob.address, sender=bob.address)
+    for _ in range(255):
+        receipt = fund.cover(ACCOUNT, [(1, 1)], 0, sender=alice.address)
+    assert t.totalAssets() == 1_000 - 255
+    for loss in (receipt, fund.cover(ACCOUNT, [(1, 1)], 0, sender=alice.address)):
+        recorded = loss.one("ReceiptRecorded")
+        fund.recover(recorded.eventId, bytes(recorded.receipt), 1, sender=world.owner)
+        assert t.uncollected() == 1
+    assert t.stream().left == 1
+
+
 def test_wrong_receipts(world: FundWorld, alice: Any, bob: Any) -> None:
     fund = world.fund
     fund.fundReserve(100, sender=bob.address)

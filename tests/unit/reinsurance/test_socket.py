@@ -389,6 +389,8 @@ def test_only_the_reinsurer_draws_it(rogue: Rogue, alice: Any, bob: Any) -> None
     contract.drawPremium(120, sender=bob.address)
     assert world.token.balanceOf(contract.address) == held + 120
     assert fund.premium().budget == 180
+    contract.drawPremium(180, sender=bob.address)
+    assert fund.premium().budget == 0
 
 
 def test_what_is_above_a_lower_cap_is_the_operators(rogue: Rogue, bob: Any) -> None:
