@@ -34,16 +34,17 @@ def cli(account: Any, parameters: str, as_json: bool) -> None:
     from backstop.chain.artifacts import ROOT, compiled_project
     from backstop.chain.config import Parameters
     from backstop.chain.deploy import AccountDeployer, deploy
-    from backstop.chain.record import record_path
+    from backstop.chain.record import check_writable, record_path
 
     checked = Parameters.load(parameters)
     provider = active_provider()
+    if not (temporary := owns_node(provider)):
+        check_writable(provider.chain_id)
     system = deploy(
         checked,
         AccountDeployer(account, provider, compiled_project(ape.project)),
         log=lambda line: click.echo(line, err=as_json),
     )
-    temporary = owns_node(provider)
     if not temporary:
         system.record.save()
     path = record_path(system.record.chain_id)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
+from backstop.chain.files import write_whole
 from backstop.chain.format import full_account, parse_account
 from backstop.chain.signing import (
     ORDER_TYPES,
@@ -144,8 +145,8 @@ class SignedOrder:
         return signed
 
     def save(self, path: str | Path) -> None:
-        """Write the order to a file."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+        """Write the order to a file, whole or not at all; OSError if it cannot be."""
+        write_whole(Path(path), json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> SignedOrder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,11 +12,14 @@ from typing import Any, Final
 from eth_utils import keccak
 
 from backstop.chain.artifacts import ROOT
+from backstop.chain.files import write_whole
 
 FOLDER_VARIABLE: Final = "BACKSTOP_DEPLOYMENTS"
 """Environment variable that names another folder for records than `deployments/`."""
 
 _FORMAT: Final = 1
+_LARGE: Final = 64 * 1024
+"""Bytes of a record, at most about."""
 
 
 class DeploymentError(RuntimeError):
@@ -112,17 +114,7 @@ class Record:
         """Write the record; a reader sees the old file or the new one, never half of it."""
         path = path or record_path(self.chain_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(self.to_json())
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, self.to_json())
         return path
 
 
@@ -130,6 +122,21 @@ def record_path(chain_id: int) -> Path:
     """Where the record of a chain is."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return (Path(folder) if folder else ROOT / "deployments") / f"{chain_id}.json"
+
+
+def check_writable(chain_id: int) -> None:
+    """Make sure, before anything is deployed, that the record can be kept; DeploymentError."""
+    path = record_path(chain_id)
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(probe, " " * _LARGE)
+        probe.unlink()
+    except OSError as error:
+        raise DeploymentError(
+            f"{path.parent} cannot hold the deployment's record ({error.strerror}), so nothing was"
+            f" deployed: make room, or name another folder in {FOLDER_VARIABLE}"
+        ) from None
 
 
 def load_record(where: int | str | Path) -> Record:

@@ -9,7 +9,7 @@ are mined in the order of their nonces, so the steps come in theirs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -64,10 +64,19 @@ class Further:
         own: the keeper's account.
         most: steps of an account in one look, the first included.
         choose: decides.
+        stopped: asked before every round; nothing new is sent once it says so.
     """
 
-    def __init__(self, actor: Actor, own: bytes, most: int, choose: Choose) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        own: bytes,
+        most: int,
+        choose: Choose,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.actor, self.own, self.most, self._choose = actor, own, most, choose
+        self._stopped = stopped
         self._able = True
 
     def go_on(self, begun: Sequence[Chain], sight: Sight) -> None:
@@ -89,6 +98,8 @@ class Further:
             for step in range(2, self.most + 1):
                 going: list[Chain] = []
                 for start in range(0, len(chains), _TOGETHER):
+                    if self._stopped():
+                        return
                     going += self._round(chains[start : start + _TOGETHER], sight, step)
                 chains = going
         except Unable as error:

@@ -48,7 +48,7 @@ class Treatment:
     ) -> None:
         self.actor, self.config, self.account = actor, config, account
         self.orders, self.stop, self.clock = orders, stop, clock
-        self.further = Further(actor, account, config.ways.steps, self._next)
+        self.further = Further(actor, account, config.ways.steps, self._next, stop.is_set)
 
     def treat(self, sight: Sight) -> None:
         """The inventory, then everybody below maintenance margin, the largest shortfall first; then

@@ -134,6 +134,27 @@ def test_steps_on_the_way_survive_a_restart(large):
     assert second.sender.pending == {}
 
 
+def test_a_signal_while_it_sends_ends_it_after_the_step_at_hand(large):
+    keeper, before = large.keeper(ways=RICH), large.nonce()
+    real = keeper.system.client._post
+
+    def post(body: bytes, method: str) -> Any:
+        if b"eth_sendRawTransaction" in body:
+            keeper.stop.set()
+        return real(body, method)
+
+    keeper.system.client._post = post  # type: ignore[method-assign]
+    keeper.run()
+    assert large.nonce(tag="pending") == before + 1
+    assert "stopped; 1 transactions are under way and in the journal" in str(large.said)
+    keeper.close()
+    large.system.client.mine()
+    again = large.keeper(ways=RICH)
+    look(large, again)
+    settle(again)
+    assert large.health() >= 1
+
+
 def test_positions_in_two_markets_are_reduced_in_one_block(place):
     """One position is not enough: all of the one, then some of the other."""
     place.fund(place.alice, "2470")
