@@ -444,6 +444,19 @@ def test_inventory_is_torn_up_when_the_loss_cap_no_longer_covers_a_move(victim: 
     assert lost < 200  # inside the cap, by the margin for one move
 
 
+def test_who_tears_inventory_up_gets_the_fixed_reward(victim: Bench) -> None:
+    hold(victim)
+    victim.set_market()  # 150 millionths of the notional, at most 50
+    set_caps(victim, loss=10 * UNIT)
+    held, keeper = inventory(victim), victim.account(KEEPER)
+    before = victim.engine.collateral(keeper)
+    event = victim.liquidator.unwindInventory(0, keeper, sender=victim.users[KEEPER]).one(
+        "InventoryUnwound"
+    )
+    assert event.reward == held.size * event.markPrice // WAD * 150 // 10**6 > 0
+    assert victim.engine.collateral(keeper) == before + event.reward
+
+
 def test_exhausted_inventory_ends_in_the_transaction_of_the_next_liquidation(
     victim: Bench,
 ) -> None:
@@ -516,6 +529,32 @@ def test_its_own_bankruptcy_goes_down_the_waterfall(victim: Bench) -> None:
     # the other market has its capital and its compartment
     assert victim.fund.compartment(victim.engine.address, 1) == other
     assert inventory(victim, 1).equity == 1_000 * WAD
+
+
+def test_whatever_layer_pays_for_it_counts_as_its_loss(victim: Bench) -> None:
+    """Little is left of the reserve, so that the operator's second slice pays the rest."""
+    fund, engine, me = victim.fund, victim.engine.address, victim.owner
+    set_caps(victim, capital=200 * UNIT, loss=200 * UNIT)
+    victim.system.backstop.release(0, ANY, sender=victim.users[7])
+    hold(victim)
+    fund.setClaimant(engine, (10**14, 10**14, 86_400), sender=me)
+    fund.setClaimantMarket(engine, 0, (0, 10**14), sender=me)
+    fund.cover(
+        bytes(32), [(0, fund.compartment(engine, 0) + fund.reserve() - UNIT)], 0, sender=engine
+    )
+    victim.system.token.mint(me, 1_000 * UNIT, sender=me)
+    victim.system.token.approve(fund.address, 1_000 * UNIT, sender=me)
+    fund.fundBacking(1_000 * UNIT, sender=me)
+    victim.price(60, wait=600)
+    deficit, ours = -inventory(victim).equity, victim.system.backstop.accountOf(0)
+    receipt = victim.liquidator.closeOut(
+        ours, victim.account(KEEPER), False, sender=victim.users[KEEPER]
+    )
+    legs = receipt.one("ShortfallResolved").receipt
+    # what the market had earned since is its compartment
+    assert legs.deficit == deficit == legs.compartment + legs.reserve + legs.backing
+    assert legs.backing > legs.compartment > legs.reserve == WAD
+    assert receipt.one("DeficitBooked").assets == -(-deficit // SCALE)
 
 
 # --- bankrupt accounts

@@ -425,6 +425,19 @@ def test_equal_stake_equal_loss(world: FundWorld, alice: Any, bob: Any, carol: A
     assert t.convertToAssets(t.balanceOf(carol.address)) == 300 * UNIT
 
 
+def test_buckets_of_a_single_unit_pay_what_they_can(world: FundWorld, alice: Any, bob: Any) -> None:
+    """Two of three units, no part of which divides: one bucket after the other pays one."""
+    t, me = world.tranche, bob.address
+    t.deposit(3, me, sender=me)
+    for week in range(3):
+        world.client.warp(WEEK if week else 1)
+        t.requestRedeem(SHARES, me, me, sender=me)
+    assert (t.totalAssets(), t.slashable()) == (0, 3)
+    lose(world, alice, 2)
+    assert t.slashable() == 1
+    assert [t.bucket(number).state.assets for number in (1, 2, 3)] == [0, 0, 1]
+
+
 def test_a_matured_bucket_is_fixed(world: FundWorld, alice: Any, bob: Any, carol: Any) -> None:
     t, client = world.tranche, world.client
     for who in (bob, carol):
