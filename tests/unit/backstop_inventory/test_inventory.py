@@ -356,7 +356,7 @@ def test_part_sales_leave_the_auction_in_proportion(victim: Bench) -> None:
     held = inventory(victim)
     start, size = held.auctionStart, held.size
     victim.rpc.set_next_timestamp(start + 400)
-    buy(victim, base=size // 4)
+    assert buy(victim, base=size // 4).one("InventorySold").size == size // 4
     # three quarters are left: 300 of the 400 seconds
     assert inventory(victim).auctionStart in (start + 100, start + 101)
     with victim.rpc.isolated():

@@ -117,6 +117,15 @@ def test_a_deposit_that_heals_stops_the_clock(victim: Bench) -> None:
     assert victim.state(1).flaggedAt == 0
 
 
+def test_a_trade_that_heals_stops_the_clock(victim: Bench) -> None:
+    victim.price(94, wait=60)
+    victim.liquidator.flag(victim.account(1), sender=victim.users[KEEPER])
+    victim.trade(2, 1, 1, 94)
+    assert victim.state(1).flaggedAt != 0
+    victim.trade(2, 1, 10, 94)
+    assert victim.state(1).flaggedAt == 0
+
+
 def test_small_steps_are_clipped_or_refused(victim: Bench) -> None:
     victim.price(94, wait=60)
     with expect_revert("StepTooSmall", minBase=10**15):
@@ -144,6 +153,36 @@ def test_no_step_lowers_health(victim: Bench, price: str) -> None:
     take(victim)
     after = victim.state(1)
     assert after.equity >= 0
+    assert after.equity * before.maintenanceMargin >= before.equity * after.maintenanceMargin
+
+
+def test_orders_at_the_worst_price_leave_health_as_it_is(victim: Bench) -> None:
+    """The discount leaves 1,500 millionths: reward is 150 of them, surcharge the rest."""
+    victim.set_market()
+    victim.deposit(3, 10_000)
+    victim.price("90.909", wait=80)
+    account, keeper, sender = victim.account(1), victim.account(KEEPER), victim.users[KEEPER]
+    _, worst = victim.liquidator.takeOver.call(account, 0, keeper, ANY, ANY, sender=sender)
+    order, signed = victim.order(3, is_buy=True, base=20 * WAD, limit_price=worst)
+    before = victim.state(1)
+    event = victim.liquidator.liquidateWithOrders(
+        account, 0, keeper, [order], [signed], sender=sender
+    ).one("Liquidated")
+    after = victim.state(1)
+    assert 0 < event.reward < event.surcharge
+    assert after.equity * before.maintenanceMargin >= before.equity * after.maintenanceMargin
+
+
+def test_deleveraging_charges_no_more_than_health_bears(victim: Bench) -> None:
+    victim.set_market()
+    victim.price("90.452", wait=80)
+    account, keeper, sender = victim.account(1), victim.account(KEEPER), victim.users[KEEPER]
+    victim.liquidator.flag(account, sender=sender)
+    victim.rpc.warp(601)
+    before = victim.state(1)
+    event = victim.liquidator.deleverage(account, 0, keeper, ANY, sender=sender).one("Liquidated")
+    after = victim.state(1)
+    assert 0 < event.reward < event.surcharge
     assert after.equity * before.maintenanceMargin >= before.equity * after.maintenanceMargin
 
 
