@@ -107,8 +107,7 @@ _TOKEN_REFUSES: Final = ("ERC20InsufficientAllowance", "SafeERC20FailedOperation
 def all_that_may_leave(units: int, send: Callable[[int], Receipt]) -> tuple[int, Receipt]:
     """Send with the largest amount that the engine lets go: what was asked for, or less.
 
-    `withdrawable` does not know yet how much of the profit of a position that was torn up as a
-    whole will be locked when it is booked; the engine's refusal does.
+    A price that moved since `withdrawable` was asked may let less go; the refusal says how much.
 
     Args:
         units: to begin with.

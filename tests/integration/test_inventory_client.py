@@ -61,8 +61,8 @@ def test_refusals_are_sentences(market, keeper):
 
 
 def test_all_is_withdrawn_although_a_part_of_the_profit_gets_locked(market):
-    """Bob's whole position was torn up with a profit; what is locked of it is known only when it is
-    booked, and `withdrawable` says too much until then.
+    """Bob's whole position was torn up with a profit: `withdrawable` leaves out what the withdrawal
+    itself will lock of it.
     """
     engine, bob = market.system.engine, market.bob
     market.open("10", "66000")
@@ -71,7 +71,7 @@ def test_all_is_withdrawn_although_a_part_of_the_profit_gets_locked(market):
     assert engine.positionSize(bob.number, 0) == 0, "his side ended"
     shown = engine.withdrawable(bob.number)
     moved = bob.withdraw()
-    assert 0 < moved.amount < D(shown) / 10**6
+    assert 0 < moved.amount == D(shown) / 10**6
     view = bob.view()
     assert view.locked_profit > 0
     assert view.withdrawable < view.locked_profit / 100, "all but what time has unlocked since"
