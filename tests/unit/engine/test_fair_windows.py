@@ -178,6 +178,22 @@ def size_of(bench: Bench, user: int) -> Any:
     return Decimal(abs(bench.size(user, A))) / WAD
 
 
+def test_who_leaves_takes_its_part_rounded_down(short_fund: Bench) -> None:
+    """With C, what the side was charged per unit of basis: floor(basis * C / 1e39)."""
+    bench = short_fund
+    ruin(bench, (80, 70, 50), (A, B, C))
+    bench.deposit(1, 1_000)
+    bench.trade(1, SHORT, 7, 80, market=A)
+    close_out(bench, 5)
+    before = bench.engine.sideState(A)
+    claims = bench.engine.sideClaims(A, 2 * before.epoch[1] + 1)
+    bench.trade(SHORT, 1, 1, 80, market=A)
+    basis = before.basis[1] - bench.engine.sideState(A).basis[1]
+    left = bench.engine.windowRecord(bench.account(SHORT), A, 1).left
+    assert basis * claims.C % 10**39 != 0
+    assert left == basis * claims.C // 10**39 > 0
+
+
 def test_small_claims_are_paid_at_once_and_switched_off_means_off(short_fund: Bench) -> None:
     bench = short_fund
     ruin(bench, (25, 30, 30), (A, B, C))

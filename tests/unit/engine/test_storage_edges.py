@@ -44,6 +44,15 @@ def test_an_account_without_positions_that_owes(bench: Bench) -> None:
     assert bench.state(1).equity == 0 and bench.engine.collateral(keeper) == 1000 * WAD
 
 
+def test_a_tear_up_of_one_wei_is_paid_for(bench: Bench) -> None:
+    for user in (1, 2):
+        bench.deposit(user, 1000)
+    bench.trade(1, 2, 20, 100)
+    bench.engine.deleverage(bench.account(2), 0, 1, 0, sender=bench.liquidator.address)
+    state = bench.engine.sideState(0)
+    assert state.K[0] == 100 * 10**39 // (20 * WAD)  # 100 wei of quote for one of base
+
+
 @pytest.mark.parametrize(("factor", "opens"), [(A_MIN, True), (A_MIN - 1, False)])
 def test_a_side_opens_down_to_its_last_factor(bench: Bench, factor: int, opens: bool) -> None:
     for user in (1, 2, 3):
