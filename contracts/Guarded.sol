@@ -39,7 +39,7 @@ abstract contract Guarded {
 
     /// @dev Takes the lock or gives it back; passes its error on. A call by interface would look for the code
     /// of the lock every time.
-    function _callLock(bytes4 selector) private {
+    function _callLock(bytes4 selector) internal {
         ISharedLock target = LOCK;
         assembly ("memory-safe") {
             mstore(0, selector)
@@ -54,7 +54,7 @@ abstract contract Guarded {
     /// @dev Reverts while a call is in flight, unless the question comes from inside of it: from the holder, or from
     /// another member, which got the call from the holder (a stranger cannot enter a member then).
     function _requireFree() internal view {
-        address current = LOCK.holder();
+        address current = _lockHolder();
         if (current != address(0) && current != msg.sender && !LOCK.isMember(msg.sender)) {
             revert ISharedLock.Locked(current);
         }
@@ -62,7 +62,19 @@ abstract contract Guarded {
 
     /// @dev For entry points that the holder calls in the middle of its own work.
     function _requireHeldByCaller() internal view {
-        address current = LOCK.holder();
+        address current = _lockHolder();
         if (current != msg.sender) revert ISharedLock.NotHolder(msg.sender, current);
+    }
+
+    /// @dev Who holds the lock, asked without decoding: it is a contract we know, and its answer is one word. It fails
+    /// only when there is no gas left.
+    function _lockHolder() internal view returns (address current) {
+        ISharedLock target = LOCK;
+        bytes4 selector = ISharedLock.holder.selector;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            if iszero(staticcall(gas(), target, 0, 4, 0, 32)) { revert(0, 0) }
+            current := mload(0)
+        }
     }
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.harness.bench import ROOT, Bench
+from backstop.harness.gas_fund import FundGas
 
 RESULTS = ROOT / "benchmarks" / "results"
 KEEPER, LONG, SHORT, VICTIM, OTHER = 4, 2, 3, 1, 5
@@ -271,6 +272,10 @@ class GasBench:
         assert b.fund.compartment(b.engine.address, 0) == 0
         b.price(100, wait=400)
 
+    def fund_operations(self) -> None:
+        """Stake, requests, claims, covers layer by layer."""
+        FundGas(self).run()
+
     def views(self) -> None:
         """Health views: execution only."""
         b = self.bench
@@ -321,7 +326,7 @@ class GasBench:
         self.prepare()
         for part in (
             self.collateral, self.trades, self.liquidations, self.inventory, self.bankruptcies,
-            self.views,
+            self.fund_operations, self.views,
         ):  # fmt: skip
             part()
         scaling = self.scaling()

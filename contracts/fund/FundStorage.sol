@@ -94,8 +94,8 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
     Solvency internal _solvency;
     mapping(uint256 eventId => Recovery) internal _recoveries;
 
-    /// @dev The claimant that is being served, see `lockedOrNested`.
-    address internal transient _serving;
+    /// @dev The claimant that is being served, see `lockedOrNested`; a whole word, so that writing it reads nothing.
+    uint256 internal transient _serving;
 
     constructor(IERC20 asset_, ISharedLock lock_, address authority_, ISanctionsList sanctions) {
         if (address(asset_).code.length == 0) revert UnsupportedAsset(address(asset_), "no code");
@@ -124,19 +124,19 @@ abstract contract FundStorage is IInsuranceFund, Guarded {
 
     function _enter() internal returns (bool taken) {
         if (_claimants[msg.sender].window == 0) revert NotClaimant(msg.sender);
-        address holder = LOCK.holder();
+        address holder = _lockHolder();
         if (holder == address(0)) {
-            LOCK.acquire();
+            _callLock(ISharedLock.acquire.selector);
             taken = true;
-        } else if (holder == address(this) || holder == address(TRANCHE) || _serving != address(0)) {
+        } else if (holder == address(this) || holder == address(TRANCHE) || _serving != 0) {
             revert ISharedLock.Locked(holder);
         }
-        _serving = msg.sender;
+        _serving = uint160(msg.sender);
     }
 
     function _leave(bool taken) internal {
-        _serving = address(0);
-        if (taken) LOCK.release();
+        _serving = 0;
+        if (taken) _callLock(ISharedLock.release.selector);
     }
 
     /// @dev Takes exactly `assets` from `from`, or reverts.

@@ -43,22 +43,26 @@ contract StakedTranche is Exits, AccessManaged, IERC165 {
 
     /// @inheritdoc IStakedTranche
     function deposit(uint256 assets, address receiver) external locked returns (uint256 shares) {
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        bool moved = _accrue(p, f);
         _checkRoom(p, assets);
         shares = _toSharesDown(p, assets);
-        _stake(p, f, assets, shares, receiver);
+        _stake(p, assets, shares, receiver);
+        if (moved) _storeFlow(f);
     }
 
     /// @inheritdoc IStakedTranche
     function mint(uint256 shares, address receiver) external locked returns (uint256 assets) {
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        bool moved = _accrue(p, f);
         assets = _toAssetsUp(p, _toUint112(shares));
         _checkRoom(p, assets);
-        _stake(p, f, assets, shares, receiver);
+        _stake(p, assets, shares, receiver);
+        if (moved) _storeFlow(f);
     }
 
     /// @dev The pull comes first and is measured; until it returns, nothing has changed and the lock is ours.
-    function _stake(Pool memory p, Flow memory f, uint256 assets, uint256 shares, address receiver) private {
+    function _stake(Pool memory p, uint256 assets, uint256 shares, address receiver) private {
         if (shares == 0) revert ZeroShares();
         Sanctions.check(SANCTIONS, msg.sender, receiver);
         uint256 before = ASSET.balanceOf(FUND);
@@ -68,7 +72,7 @@ contract StakedTranche is Exits, AccessManaged, IERC165 {
         if (received != assets) revert WrongAmountReceived(assets, received);
         p.assets = _toUint112(p.assets + assets);
         _mintShares(p, receiver, shares);
-        _store(p, f);
+        _storePool(p);
         emit Deposit(msg.sender, receiver, assets, shares);
     }
 

@@ -54,7 +54,7 @@ abstract contract Waterfall is Recoveries {
     {
         bool taken = _enter();
         uint256 gasBefore = gasleft();
-        (bool paid, bytes memory result) = address(this).call(abi.encodePacked(this.settleCover.selector, msg.data[4:]));
+        (bool paid, bytes memory result) = address(this).call(abi.encodePacked(this.settleEvent.selector, msg.data[4:]));
         _leave(taken);
         if (paid) {
             // the two functions return the same; no need to decode it and encode it again
@@ -68,32 +68,26 @@ abstract contract Waterfall is Recoveries {
     }
 
     /// @notice The second half of `cover`, with the same arguments; only the fund itself may call it.
-    function settleCover(bytes32 account, Claim[] calldata claims, uint256 reward)
+    /// @dev Selectors are compared one by one, in order: this name has the lowest one, because every cover looks for it.
+    function settleEvent(bytes32 account, Claim[] calldata claims, uint256 reward)
         external
         returns (uint256 eventId, Legs[] memory legs, uint256 rewardPaid)
     {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
-        Draw memory draw = _openDraw(_serving);
+        Draw memory draw = _openDraw(address(uint160(_serving)));
         eventId = draw.eventId;
         legs = new Legs[](claims.length);
         for (uint256 i = 0; i < claims.length; ++i) {
             (uint256 market, uint256 assets) = (claims[i].market, claims[i].assets);
             if (assets == 0) continue;
-            Legs memory paidLegs = _pay(draw, market, assets);
+            Legs memory paidLegs = legs[i];
+            _pay(draw, paidLegs, market, assets);
             if (!draw.unreinsured) _askReinsurer(draw, paidLegs, market, assets);
-            legs[i] = paidLegs;
             emit Covered(eventId, draw.claimant, market, account, assets, paidLegs);
         }
         if (reward != 0 && claims.length != 0) rewardPaid = _payReward(draw, claims[0].market, reward);
-        IStakedTranche.Loss memory stakerLoss;
-        if (draw.fromStaked != 0) {
-            uint256 rest;
-            (rest, stakerLoss) = TRANCHE.slash(draw.fromStaked);
-            // what a series that ends leaves is the operator's
-            draw.reserve += rest;
-        }
+        if (draw.fromStaked + draw.fromBacking + draw.reinsured != 0) _payDeeper(draw, claims, legs);
         _closeDraw(draw);
-        if (draw.fromStaked + draw.fromBacking + draw.reinsured != 0) _record(draw, claims, legs, stakerLoss);
         uint256 paid = draw.fromCompartments + draw.shared + draw.reinsured;
         if (paid != 0) _push(draw.claimant, paid);
     }
@@ -106,16 +100,19 @@ abstract contract Waterfall is Recoveries {
         returns (Legs memory legs)
     {
         Market storage m = _markets[claimant][market];
-        (legs,) = _drawDown(_openDraw(claimant), m, m.account, assets);
+        _drawDown(_openDraw(claimant), legs, m, m.account, assets);
         legs.reinsurance = _quoteReinsurance(claimant, market, assets - _ownLegs(legs));
     }
 
-    function _record(
-        Draw memory draw,
-        Claim[] calldata claims,
-        Legs[] memory legs,
-        IStakedTranche.Loss memory stakerLoss
-    ) private {
+    /// @dev An event beyond the reserve: takes the stakers' part, and puts a receipt on record.
+    function _payDeeper(Draw memory draw, Claim[] calldata claims, Legs[] memory legs) private {
+        IStakedTranche.Loss memory stakerLoss;
+        if (draw.fromStaked != 0) {
+            uint256 rest;
+            (rest, stakerLoss) = TRANCHE.slash(draw.fromStaked);
+            // what a series that ends leaves is the operator's
+            draw.reserve += rest;
+        }
         uint256[] memory markets = new uint256[](claims.length);
         for (uint256 i = 0; i < claims.length; ++i) {
             markets[i] = claims[i].market;
@@ -133,7 +130,10 @@ abstract contract Waterfall is Recoveries {
 
     /// @dev What the fund's own layers pay.
     function _ownLegs(Legs memory legs) private pure returns (uint256) {
-        return legs.compartment + legs.reserve + legs.staked + legs.backing;
+        // together at most what is claimed
+        unchecked {
+            return legs.compartment + legs.reserve + legs.staked + legs.backing;
+        }
     }
 
     function _openDraw(address claimant) private view returns (Draw memory draw) {
@@ -155,12 +155,12 @@ abstract contract Waterfall is Recoveries {
 
     /// @dev The waterfall of one claim; changes `draw`, writes nothing. Nothing overflows: every amount taken is at most
     /// what it is taken from, and all of them together are at most what the fund holds.
-    /// @return legs what each layer pays
+    /// @param legs empty; gets what each layer pays
     /// @return level what the market's bucket holds afterwards; means nothing if no shared layer pays
-    function _drawDown(Draw memory draw, Market storage m, MarketAccount memory a, uint256 wanted)
+    function _drawDown(Draw memory draw, Legs memory legs, Market storage m, MarketAccount memory a, uint256 wanted)
         private
         view
-        returns (Legs memory legs, uint256 level)
+        returns (uint256 level)
     {
         unchecked {
             // layer 1
@@ -168,9 +168,9 @@ abstract contract Waterfall is Recoveries {
             legs.compartment = amount;
             draw.fromCompartments += amount;
             wanted -= amount;
-            if (wanted == 0) return (legs, 0);
+            if (wanted == 0) return 0;
             if (!draw.roomKnown) _loadRoom(draw);
-            if (draw.room == 0) return (legs, 0);
+            if (draw.room == 0) return 0;
             // shared <= min(rest, event and claimant room, market room)
             uint256 perWindow = m.perWindow;
             level = _level(a.used, a.usedAt, perWindow, draw.window);
@@ -207,27 +207,38 @@ abstract contract Waterfall is Recoveries {
 
     /// @dev Pays one claim and books it at its market. No cast truncates: a compartment only falls, a bucket does not
     /// rise above its limit.
-    function _pay(Draw memory draw, uint256 market, uint256 wanted) private returns (Legs memory legs) {
+    /// @param legs empty; gets what each layer pays
+    function _pay(Draw memory draw, Legs memory legs, uint256 market, uint256 wanted) private {
         Market storage m = _markets[draw.claimant][market];
         MarketAccount memory a = m.account;
-        uint256 level;
-        (legs, level) = _drawDown(draw, m, a, wanted);
-        bool shared = legs.reserve + legs.staked + legs.backing != 0;
-        if (!shared && legs.compartment == 0) return legs;
-        m.account = MarketAccount({
+        uint256 level = _drawDown(draw, legs, m, a, wanted);
+        unchecked {
             // forge-lint: disable-next-line(unsafe-typecast)
-            balance: uint112(a.balance - legs.compartment),
-            // forge-lint: disable-next-line(unsafe-typecast)
-            used: shared ? uint104(level) : a.used,
-            usedAt: shared ? uint40(block.timestamp) : a.usedAt
-        });
+            a.balance -= uint112(legs.compartment);
+            if (legs.reserve + legs.staked + legs.backing != 0) {
+                // forge-lint: disable-next-line(unsafe-typecast)
+                (a.used, a.usedAt) = (uint104(level), uint40(block.timestamp));
+            } else if (legs.compartment == 0) {
+                return;
+            }
+        }
+        _storeAccount(m.account, a);
+    }
+
+    /// @dev One write; the compiler would write every field of its own.
+    function _storeAccount(MarketAccount storage stored, MarketAccount memory a) private {
+        uint256 word = uint256(a.balance) | uint256(a.used) << 112 | uint256(a.usedAt) << 216;
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
     }
 
     /// @dev At most `wanted` from the first market's compartment, then the reserve, under the same limits. Stakers
     /// and second slice underwrite deficits, not fees.
     function _payReward(Draw memory draw, uint256 market, uint256 wanted) private returns (uint256 paid) {
         draw.feeOnly = true;
-        Legs memory legs = _pay(draw, market, wanted);
+        Legs memory legs;
+        _pay(draw, legs, market, wanted);
         paid = legs.compartment + legs.reserve;
         if (paid != 0) emit KeeperRewardPaid(draw.eventId, draw.claimant, market, paid);
     }

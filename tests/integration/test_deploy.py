@@ -83,7 +83,7 @@ INTERNAL = {
     "settlement": {"NotLiquidator": {"fillLiquidation"}},
     "fund": {
         "NotClaimant": {"cover", "receiveIncome"},
-        "NotSelf": {"settleCover"},
+        "NotSelf": {"settleEvent"},
         "NotTranche": {"payStaker"},
         "NotReinsurer": {"payPremium"},
         "NotInventory": {"deployCapital", "writeOffCapital"},

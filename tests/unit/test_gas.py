@@ -25,8 +25,13 @@ CEILINGS = {
     "deleverage, any number of counterparties": 168,
     "backstop: take a position, first": 239,
     "backstop: buy inventory, all": 170,
-    "bankrupt, fund pays tokens": 219,
+    "bankrupt, fund pays tokens": 217,
     "bankrupt, fund empty, charged to the side": 192,
+    "stake, repeat": 76,
+    "request to leave": 56,
+    "claim of a matured request": 75,
+    "cover, compartment and reserve pay": 82,
+    "of that, the stake's part": 86,
     "health view, 8 markets, marks fresh (execution)": 143,
 }
 
@@ -42,6 +47,7 @@ def measured(rpc: RpcClient, project: Any) -> tuple[Bench, GasBench, dict[str, d
         gas.liquidations,
         gas.inventory,
         gas.bankruptcies,
+        gas.fund_operations,
         gas.views,
     )
     for part in parts:

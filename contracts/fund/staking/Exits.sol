@@ -18,17 +18,27 @@ abstract contract Exits is Recovering {
         if (shares == 0) revert ZeroShares();
         if (controller == address(0)) revert NotController(controller, msg.sender);
         if (msg.sender != owner && !_operators[owner][msg.sender]) _spendAllowance(owner, msg.sender, shares);
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        bool moved = _accrue(p, f);
         if (shares > p.supply) revert ERC20InsufficientBalance(owner, balanceOf(owner), shares);
         // a = floor(s * (A + 1) / (S + V))
         uint256 assets = _toAssetsDown(p, shares);
         if (assets == 0) revert ZeroAssets();
-        _burnShares(p, owner, shares);
-        p.assets -= _toUint112(assets);
+        Holder memory h = _holders[owner];
+        _burnShares(p, h, owner, shares);
+        // at most A, because the shares are at most S
+        // forge-lint: disable-next-line(unsafe-typecast)
+        p.assets -= uint112(assets);
         uint256 bucketShares;
         (requestId, bucketShares) = _join(p, f, assets);
-        _queue(controller, requestId, bucketShares, p.era);
-        _store(p, f);
+        if (controller != owner) {
+            _storeHolder(owner, h);
+            h = _holders[controller];
+        }
+        _queue(h, controller, requestId, bucketShares, p.era);
+        _storeHolder(controller, h);
+        _storePool(p);
+        if (moved) _storeFlow(f);
         emit RedeemRequest(controller, owner, requestId, msg.sender, shares);
     }
 
@@ -100,17 +110,17 @@ abstract contract Exits is Recovering {
     function _join(Pool memory p, Flow memory f, uint256 assets) private returns (uint256 id, uint256 bucketShares) {
         uint256 week = block.timestamp / EPOCH_TIME;
         id = p.epoch;
-        Bucket memory b = _buckets[id];
+        Bucket storage b = _buckets[id];
+        (uint256 held, uint256 issued, uint256 maturity) = (b.assets, b.shares, b.maturity);
         if (week != f.week) {
             // forge-lint: disable-next-line(unsafe-typecast)
             f.week = uint24(week);
-            if (b.maturity != 0) {
+            if (maturity != 0) {
                 // forge-lint: disable-next-line(unsafe-typecast)
                 p.epoch = uint16(++id);
-                b = Bucket(0, 0, 0);
+                (held, issued, maturity) = (0, 0, 0);
             }
         }
-        uint256 maturity = b.maturity;
         if (maturity == 0) {
             // buckets that matured meanwhile are closed here, so that a loss never has to step over many of them
             // forge-lint: disable-next-line(unsafe-typecast)
@@ -120,21 +130,24 @@ abstract contract Exits is Recovering {
             if (maturity < _terms.lastMaturity) maturity = _terms.lastMaturity;
             // forge-lint: disable-next-line(unsafe-typecast)
             _terms.lastMaturity = uint32(maturity);
+            _storeFlow(f);
         }
-        bucketShares = assets * (uint256(b.shares) + 1) / (uint256(b.assets) + 1);
+        bucketShares = assets * (issued + 1) / (held + 1);
         if (bucketShares == 0) revert ZeroShares();
-        _storeBucket(id, b.assets + assets, b.shares + bucketShares, maturity);
+        _storeBucket(id, held + assets, issued + bucketShares, maturity);
     }
 
     /// @dev One request a controller and epoch: a second one in the same epoch adds to it, wherever it is kept. The
     /// place in the holder's slot is free before the first request and again when what was there has been claimed.
-    function _queue(address controller, uint256 id, uint256 bucketShares, uint8 era_) private {
-        Holder memory h = _holders[controller];
+    /// @param h of the controller; the caller stores it
+    function _queue(Holder memory h, address controller, uint256 id, uint256 bucketShares, uint8 era_) private {
         bool inSlot = h.request == 0 || h.request == id;
         if (!inSlot && h.requestShares == 0) inSlot = _laterRequests[controller][id].shares == 0;
         if (inSlot) {
             _remember(controller, h, era_);
-            _storeHolder(controller, h.shares, h.series, id, h.requestShares + bucketShares, era_);
+            // both fit: the number of the running bucket, and at most all of its shares
+            // forge-lint: disable-next-line(unsafe-typecast)
+            (h.request, h.requestShares, h.era) = (uint16(id), h.requestShares + uint112(bucketShares), era_);
         } else {
             _changeLater(controller, id, _laterRequests[controller][id].shares + bucketShares, era_);
         }
@@ -154,10 +167,9 @@ abstract contract Exits is Recovering {
     }
 
     function _isFixed(uint256 id) private view returns (bool) {
-        Flow memory f = _flow;
-        if (id < f.oldestOpen) return true;
-        Bucket memory b = _buckets[id];
-        return b.maturity != 0 && _isMature(b, f.heldUntil);
+        if (id < _flow.oldestOpen) return true;
+        uint256 maturity = _buckets[id].maturity;
+        return maturity != 0 && _isMature(maturity, _flow.heldUntil);
     }
 
     /// @dev a = floor(b * B / Bs)
@@ -195,8 +207,10 @@ abstract contract Exits is Recovering {
             _changeLater(controller, id, _laterRequests[controller][id].shares - shares, era_);
             return;
         }
-        uint256 left = h.requestShares - shares;
         _remember(controller, h, era_);
-        _storeHolder(controller, h.shares, h.series, id, left, era_);
+        // at most what is there, see `_checkClaim`
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (h.requestShares, h.era) = (h.requestShares - uint112(shares), era_);
+        _storeHolder(controller, h);
     }
 }

@@ -10,29 +10,33 @@ import {StakeShares} from "./StakeShares.sol";
 abstract contract Slashing is StakeShares {
     /// @inheritdoc IStakedTranche
     function slash(uint256 loss) external onlyFund returns (uint256 rest, Loss memory record) {
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        bool moved = _accrue(p, f);
         uint256 first = _firstOpen(p, f);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        f.oldestOpen = uint24(first);
         record.series = p.series;
         record.supply = p.supply;
         record.firstBucket = first;
-        record.cuts = new uint256[](uint256(p.epoch) + 1 - first);
-        record.shares = new uint256[](record.cuts.length);
+        uint256 count = uint256(p.epoch) + 1 - first;
+        (record.cuts, record.shares) = (new uint256[](count), new uint256[](count));
         record.fromActive = _cut(p, first, loss, record.cuts, record.shares);
         // the last number stands for all losses after it: nothing of them can be recovered to those who bore them
         if (p.era < type(uint8).max) record.era = ++p.era;
         p.assets -= _toUint112(record.fromActive);
         emit Slashed(p.series, loss, record.fromActive, first, record.cuts);
         rest = _endIfWorthless(p);
-        _store(p, f);
+        _storePool(p);
+        if (!moved && first == f.oldestOpen) return (rest, record);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        f.oldestOpen = uint24(first);
+        _storeFlow(f);
     }
 
     /// @inheritdoc IStakedTranche
     function slashable() external view returns (uint256 assets) {
         // the fund asks in the middle of a call, everybody else between two
         if (msg.sender != FUND) _requireFree();
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        _accrue(p, f);
         assets = p.assets;
         for (uint256 id = _firstOpen(p, f); id <= p.epoch; ++id) {
             assets += _buckets[id].assets;
@@ -51,7 +55,8 @@ abstract contract Slashing is StakeShares {
     }
 
     function _addIncome(uint256 assets) internal {
-        (Pool memory p, Flow memory f) = _accrued();
+        (Pool memory p, Flow memory f) = (_pool, _flow);
+        _accrue(p, f);
         uint256 left = f.streamLeft;
         // end = now + round((left * (end - now) + new * STREAM_TIME) / (left + new)): what is on its way keeps its time in
         // proportion, so nobody delays or hastens it by adding next to nothing
@@ -61,7 +66,8 @@ abstract contract Slashing is StakeShares {
         f.streamLeft = _toUint112(total);
         f.accruedAt = uint32(block.timestamp);
         f.streamEnd = uint32(block.timestamp + (weighted + total / 2) / total);
-        _store(p, f);
+        _storePool(p);
+        _storeFlow(f);
         emit IncomeAdded(assets, f.streamLeft, f.streamEnd);
     }
 
@@ -81,36 +87,48 @@ abstract contract Slashing is StakeShares {
         private
         returns (uint256 fromActive)
     {
-        uint256 count = cuts.length;
-        Bucket[] memory held = new Bucket[](count);
         uint256 total = p.assets;
-        for (uint256 i = 0; i < count; ++i) {
-            held[i] = _buckets[first + i];
-            shares[i] = held[i].shares;
-            total += held[i].assets;
+        for (uint256 i = 0; i < cuts.length; ++i) {
+            unchecked {
+                Bucket storage b = _buckets[first + i];
+                // what it holds, until the total is known
+                uint256 held = b.assets;
+                (cuts[i], shares[i]) = (held, b.shares);
+                total += held;
+            }
         }
         fromActive = loss;
-        for (uint256 i = 0; i < count; ++i) {
-            if (held[i].assets == 0) continue;
-            cuts[i] = loss * held[i].assets / total;
-            fromActive -= cuts[i];
+        for (uint256 i = 0; i < cuts.length; ++i) {
+            uint256 held = cuts[i];
+            if (held == 0) continue;
+            uint256 cut = loss * held / total;
+            (cuts[i], fromActive) = (cut, fromActive - cut);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            if (cut != 0) _buckets[first + i].assets = uint112(held - cut);
         }
-        for (uint256 i = 0; i < count; ++i) {
-            if (fromActive > p.assets) {
-                uint256 more = fromActive - p.assets;
-                uint256 can = held[i].assets - cuts[i];
-                if (more > can) more = can;
-                cuts[i] += more;
-                fromActive -= more;
-            }
-            if (cuts[i] != 0) {
-                _storeBucket(first + i, held[i].assets - cuts[i], held[i].shares, held[i].maturity);
-            }
-        }
+        if (fromActive > p.assets) fromActive = _cutMore(first, fromActive, p.assets, cuts);
+        uint256 count = cuts.length;
         if (count == 0 || cuts[count - 1] == 0) return fromActive;
         // nobody joins a bucket whose shares are worth next to nothing: so many of them would not fit
-        Bucket memory last = held[count - 1];
-        if ((last.assets - cuts[count - 1]) * PRICE_FALL < last.shares) ++p.epoch;
+        if (_buckets[p.epoch].assets * PRICE_FALL < shares[count - 1]) ++p.epoch;
+    }
+
+    /// @dev Brings what falls on the active stake down to what it holds.
+    function _cutMore(uint256 first, uint256 fromActive, uint256 active, uint256[] memory cuts)
+        private
+        returns (uint256)
+    {
+        for (uint256 i = 0; fromActive > active && i < cuts.length; ++i) {
+            Bucket storage b = _buckets[first + i];
+            uint256 more = fromActive - active;
+            uint256 can = b.assets;
+            if (more > can) more = can;
+            // forge-lint: disable-next-line(unsafe-typecast)
+            b.assets = uint112(can - more);
+            cuts[i] += more;
+            fromActive -= more;
+        }
+        return fromActive;
     }
 
     /// @dev Ends the series if a share is worth less than 1 / PRICE_FALL of what it was at the start:
@@ -118,7 +136,10 @@ abstract contract Slashing is StakeShares {
     function _endIfWorthless(Pool memory p) private returns (uint256 rest) {
         if (p.supply == 0 || p.series == type(uint8).max) return 0;
         rest = p.assets;
-        if (rest != 0 && (rest + 1) * VIRTUAL_SHARES * PRICE_FALL >= p.supply + VIRTUAL_SHARES) return 0;
+        // below 2^112 * 10^9
+        unchecked {
+            if (rest != 0 && (rest + 1) * VIRTUAL_SHARES * PRICE_FALL >= p.supply + VIRTUAL_SHARES) return 0;
+        }
         emit SeriesEnded(p.series, rest);
         p.assets = 0;
         p.supply = 0;

@@ -24,39 +24,46 @@ abstract contract StakeShares is TrancheStorage, ERC20, ERC20Permit {
     /// @dev Only transfers come here; minting and burning change the supply, which the caller holds in memory.
     function _update(address from, address to, uint256 value) internal override whenFree {
         (uint8 now_, uint8 era_) = (_pool.series, _pool.era);
-        _subtract(from, now_, era_, value);
-        _add(to, now_, era_, value);
+        Holder memory h = _holders[from];
+        _subtract(h, from, now_, era_, value);
+        _storeHolder(from, h);
+        h = _holders[to];
+        _add(h, to, now_, era_, value);
+        _storeHolder(to, h);
         emit Transfer(from, to, value);
     }
 
     function _mintShares(Pool memory p, address to, uint256 shares) internal {
         if (to == address(0)) revert ERC20InvalidReceiver(to);
         p.supply = _toUint112(p.supply + shares);
-        _add(to, p.series, p.era, shares);
+        Holder memory h = _holders[to];
+        _add(h, to, p.series, p.era, shares);
+        _storeHolder(to, h);
         emit Transfer(address(0), to, shares);
     }
 
-    function _burnShares(Pool memory p, address from, uint256 shares) internal {
-        _subtract(from, p.series, p.era, shares);
+    /// @param h of `from`; the caller stores it
+    function _burnShares(Pool memory p, Holder memory h, address from, uint256 shares) internal {
+        _subtract(h, from, p.series, p.era, shares);
         // forge-lint: disable-next-line(unsafe-typecast)
         p.supply -= uint112(shares);
         emit Transfer(from, address(0), shares);
     }
 
-    function _subtract(address from, uint8 now_, uint8 era_, uint256 shares) private {
-        Holder memory h = _holders[from];
+    function _subtract(Holder memory h, address from, uint8 now_, uint8 era_, uint256 shares) private {
         uint256 balance = h.series == now_ ? h.shares : 0;
         if (shares > balance) revert ERC20InsufficientBalance(from, balance, shares);
         _remember(from, h, era_);
-        _storeHolder(from, balance - shares, now_, h.request, h.requestShares, era_);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (h.shares, h.series, h.era) = (uint112(balance - shares), now_, era_);
     }
 
-    function _add(address to, uint8 now_, uint8 era_, uint256 shares) private {
-        Holder memory h = _holders[to];
+    function _add(Holder memory h, address to, uint8 now_, uint8 era_, uint256 shares) private {
         uint256 balance = (h.series == now_ ? h.shares : 0) + shares;
         _remember(to, h, era_);
         // the supply was checked against the same maximum
-        _storeHolder(to, balance, now_, h.request, h.requestShares, era_);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (h.shares, h.series, h.era) = (uint112(balance), now_, era_);
     }
 
     /// @dev To be called before a holder's shares or oldest request change: keeps what they were when the losses since the

@@ -120,11 +120,10 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
         _;
     }
 
-    /// @dev The state now: streamed income credited. Income waits while nobody is staked.
-    function _accrued() internal view returns (Pool memory p, Flow memory f) {
-        p = _pool;
-        f = _flow;
-        if (f.streamLeft == 0 || f.accruedAt == block.timestamp) return (p, f);
+    /// @dev Brings the state up to now: streamed income credited. Income waits while nobody is staked.
+    /// @return moved whether there was anything to do: both slots have to be written then
+    function _accrue(Pool memory p, Flow memory f) internal view returns (bool moved) {
+        if (f.streamLeft == 0 || f.accruedAt == block.timestamp) return false;
         uint32 time = uint32(block.timestamp);
         if (p.supply == 0) {
             f.streamEnd += time - f.accruedAt;
@@ -137,33 +136,38 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
             f.streamLeft = uint112(left - credited);
         }
         f.accruedAt = time;
+        return true;
+    }
+
+    /// @dev The same for views. What writes loads the two itself: a function that returns a struct clears one first.
+    function _accrued() internal view returns (Pool memory p, Flow memory f) {
+        (p, f) = (_pool, _flow);
+        _accrue(p, f);
     }
 
     /// @dev One write a slot; the compiler would write every field of its own.
-    function _store(Pool memory p, Flow memory f) internal {
-        uint256 pool = uint256(p.assets) | uint256(p.supply) << 112 | uint256(p.series) << 224 | uint256(p.epoch) << 232
+    function _storePool(Pool memory p) internal {
+        uint256 word = uint256(p.assets) | uint256(p.supply) << 112 | uint256(p.series) << 224 | uint256(p.epoch) << 232
             | uint256(p.era) << 248;
-        uint256 flow = uint256(f.streamLeft) | uint256(f.accruedAt) << 112 | uint256(f.streamEnd) << 144
-            | uint256(f.heldUntil) << 176 | uint256(f.oldestOpen) << 208 | uint256(f.week) << 232;
         assembly ("memory-safe") {
-            sstore(_pool.slot, pool)
-            sstore(_flow.slot, flow)
+            sstore(_pool.slot, word)
         }
     }
 
-    function _storeHolder(
-        address holder,
-        uint256 shares,
-        uint256 seriesNumber,
-        uint256 request,
-        uint256 requestShares,
-        uint256 era_
-    ) internal {
-        uint256 word =
-            shares | seriesNumber << 112 | request << 120 | requestShares << 136 | era_ << 248;
-        Holder storage h = _holders[holder];
+    function _storeFlow(Flow memory f) internal {
+        uint256 word = uint256(f.streamLeft) | uint256(f.accruedAt) << 112 | uint256(f.streamEnd) << 144
+            | uint256(f.heldUntil) << 176 | uint256(f.oldestOpen) << 208 | uint256(f.week) << 232;
         assembly ("memory-safe") {
-            sstore(h.slot, word)
+            sstore(_flow.slot, word)
+        }
+    }
+
+    function _storeHolder(address holder, Holder memory h) internal {
+        uint256 word = uint256(h.shares) | uint256(h.series) << 112 | uint256(h.request) << 120
+            | uint256(h.requestShares) << 136 | uint256(h.era) << 248;
+        Holder storage stored = _holders[holder];
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
         }
     }
 
@@ -176,19 +180,18 @@ abstract contract TrancheStorage is IStakedTranche, Guarded {
     }
 
     /// @dev A bucket is fixed once it reached its maturity while nothing held it, or was held `MAX_HOLD`.
-    function _isMature(Bucket memory b, uint256 heldUntil) internal view returns (bool) {
-        return
-            block.timestamp >= b.maturity && (block.timestamp >= heldUntil || block.timestamp >= b.maturity + MAX_HOLD);
+    function _isMature(uint256 maturity, uint256 heldUntil) internal view returns (bool) {
+        return block.timestamp >= maturity && (block.timestamp >= heldUntil || block.timestamp >= maturity + MAX_HOLD);
     }
 
     /// @dev First bucket that is not mature; maturities never fall from one bucket to the next.
     function _firstOpen(Pool memory p, Flow memory f) internal view returns (uint256 id) {
         id = f.oldestOpen;
         while (id <= p.epoch) {
-            Bucket memory b = _buckets[id];
+            uint256 maturity = _buckets[id].maturity;
             // the newest may not exist yet
-            if (b.maturity == 0 && id == p.epoch) break;
-            if (!_isMature(b, f.heldUntil)) break;
+            if (maturity == 0 && id == p.epoch) break;
+            if (!_isMature(maturity, f.heldUntil)) break;
             ++id;
         }
     }

@@ -123,7 +123,7 @@ def test_strangers_are_refused(world: FundWorld, bob: Any) -> None:
     with expect_revert("NotClaimant", caller=bob.address):
         world.fund.cover(ACCOUNT, [(1, 1)], 0, sender=bob.address)
     with expect_revert("NotSelf", caller=bob.address):
-        world.fund.settleCover(ACCOUNT, [(1, 1)], 0, sender=bob.address)
+        world.fund.settleEvent(ACCOUNT, [(1, 1)], 0, sender=bob.address)
 
 
 @pytest.mark.parametrize(

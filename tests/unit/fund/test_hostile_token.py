@@ -85,7 +85,7 @@ def reentries(world: FundWorld, claimant: str) -> dict[str, bytes]:
     fund = world.fund
     return {
         "cover": fund.cover.encode(ACCOUNT, [(1, 5)], 0),
-        "settleCover": fund.settleCover.encode(ACCOUNT, [(1, 5)], 0),
+        "settleEvent": fund.settleEvent.encode(ACCOUNT, [(1, 5)], 0),
         "receiveIncome": fund.receiveIncome.encode(1, 5),
         "fundReserve": fund.fundReserve.encode(5),
         "fundCompartment": fund.fundCompartment.encode(claimant, 1, 5),
@@ -124,7 +124,7 @@ def test_no_way_back_in(hostile: FundWorld, alice: Any, bob: Any, how: str) -> N
             assert fund.totalCapital() == before + 7
         assert token.callbackResult() == 2, f"{name} succeeded inside {how}"
         error = hostile.client.registry.decode_error(token.callbackReturned())
-        assert error.name == ("NotSelf" if name == "settleCover" else "Locked"), name
+        assert error.name == ("NotSelf" if name == "settleEvent" else "Locked"), name
         assert token.balanceOf(fund.address) == fund.totalCapital()
     assert fund.eventCount() == (0 if how == "reserve" else len(reentries(hostile, engine)))
 
@@ -155,7 +155,7 @@ def test_nothing_else_runs_under_a_held_lock(hostile: FundWorld, bob: Any) -> No
         expected = {
             "cover": "NotClaimant",
             "receiveIncome": "NotClaimant",
-            "settleCover": "NotSelf",
+            "settleEvent": "NotSelf",
         }
         assert error.name == expected.get(name, "Locked"), name
         if error.name == "Locked":

@@ -191,7 +191,7 @@ def test_a_reinsurer_that_is_gone_pays_nothing(rogue: Rogue, alice: Any) -> None
     "call",
     [
         ("cover", ACCOUNT, [(1, 5)], 0),
-        ("settleCover", ACCOUNT, [(1, 5)], 0),
+        ("settleEvent", ACCOUNT, [(1, 5)], 0),
         ("fundReserve", 5),
         ("fundCompartment", "claimant", 1, 5),
         ("fundPremium", 5),
