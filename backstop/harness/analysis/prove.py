@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,25 @@ def known() -> dict[str, str]:
     return {str(k): str(v) for k, v in (yaml.safe_load(KNOWN.read_text()) or {}).items()}
 
 
+def recall_any(prop: Property, fault: Mapping[str, str] | None = None) -> Outcome | None:
+    """What an earlier run decided about a property, with a planted fault if one is given."""
+    if prop.name.startswith("check_"):
+        return recall_check(prop.name, fault)
+    return recall_property(prop, fault)
+
+
 def remembered(properties: Iterable[Property]) -> list[Row]:
     """What earlier runs decided, without solving anything."""
     unknown = Outcome(UNDECIDED, 0.0, "not decided by any run so far")
-    rows: list[Row] = []
-    for prop in properties:
-        symbolic = prop.name.startswith("check_")
-        rows.append(
-            (prop, (recall_check(prop.name) if symbolic else recall_property(prop)) or unknown)
-        )
-    return rows
+    return [(prop, recall_any(prop) or unknown) for prop in properties]
+
+
+def found_faults(rows: Iterable[Row]) -> set[str]:
+    """The properties that an earlier self-test made fail by their planted fault."""
+    by_name = {prop.name: prop for prop, _ in rows}
+    chosen = (fault for fault in read_faults() if fault.prop in by_name)
+    outcomes = ((f.prop, recall_any(by_name[f.prop], f.planted())) for f in chosen)
+    return {name for name, outcome in outcomes if outcome and outcome.result == VIOLATED}
 
 
 def run(properties: Iterable[Property], timeout: float) -> list[Row]:
@@ -77,33 +86,44 @@ def self_test(faults: Sequence[Fault], timeout: float) -> list[tuple[Fault, Outc
     done = []
     for number, fault in enumerate(faults, 1):
         prop = by_name[fault.prop]
-        if prop.name.startswith("check_"):
+        if kept := recall_any(prop, fault.planted()):
+            outcome = kept
+        elif prop.name.startswith("check_"):
             outcome = check_all(timeout, fault.planted(), f"{prop.name}").get(
                 prop.name, Outcome(UNDECIDED, 0.0, "halmos did not run it")
             )
         else:
-            outcome = prove(prop, timeout, fault.planted())
+            outcome = _try(prop, timeout, fault)
         done.append((fault, outcome))
         text = f"{number}/{len(faults)} {outcome.result:14} {fault.prop} {outcome.seconds} s"
         click.echo(text, err=True)
     return done
 
 
-def page(rows: Sequence[Row], reasons: Mapping[str, str]) -> str:
-    """Markdown: a row for each property."""
+def _try(prop: Property, timeout: float, fault: Fault) -> Outcome:
+    try:
+        return prove(prop, timeout, fault.planted())
+    except CompilationError as error:
+        return Outcome(UNDECIDED, 0.0, f"the fault does not compile: {error}")
+
+
+def page(rows: Sequence[Row], reasons: Mapping[str, str], found: Collection[str]) -> str:
+    """Markdown: a row for each property; `found` are those whose planted fault was found."""
     lines = [
         "# Proofs about the pure libraries",
         "",
-        "`make prove`; what each kind of proof means and rests on: docs/assurance.md.",
+        "`make prove`; what each kind of proof means and rests on: docs/assurance.md. The last",
+        "column: whether `--self-test` got a counterexample from the fault that is planted for it.",
         "",
-        "| property | statement | domain | result | s |",
-        "| --- | --- | --- | --- | ---: |",
+        "| property | statement | domain | result | s | fault |",
+        "| --- | --- | --- | --- | ---: | --- |",
     ]
     for prop, outcome in rows:
         result = outcome.result
         if result == UNDECIDED and prop.name in reasons:
             result = f"undecided: {reasons[prop.name].strip()}"
         cells = [f"`{prop.name}`", prop.statement, prop.domain, result, f"{outcome.seconds:.0f}"]
+        cells.append("found" if prop.name in found else "not tried")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
 
@@ -144,7 +164,7 @@ def cli(
         raise click.ClickException(str(error)) from None
     reasons = known()
     if output is not None:
-        output.write_text(page(rows, reasons))
+        output.write_text(page(rows, reasons, found_faults(rows)))
     if as_json:
         click.echo(json.dumps([_as_json(*row) for row in rows], indent=1))
     else:

@@ -104,9 +104,9 @@ def remember(request: Mapping[str, Any], outcome: Outcome) -> None:
     _place(request).write_text(json.dumps(vars(outcome)))
 
 
-def recall_property(prop: Property) -> Outcome | None:
+def recall_property(prop: Property, fault: Mapping[str, str] | None = None) -> Outcome | None:
     """What an earlier run made of a property and the same sources."""
-    kept = (recall(request_of(prop, quotients=quotients)) for quotients in (False, True))
+    kept = (recall(request_of(prop, fault, quotients=quotients)) for quotients in (False, True))
     return next((outcome for outcome in kept if outcome), None)
 
 

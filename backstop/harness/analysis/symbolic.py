@@ -65,9 +65,9 @@ def _request(name: str, fault: Mapping[str, str] | None = None) -> dict[str, Any
     return {"check": name, "sources": with_imports([file], replaced=fault)}
 
 
-def recall_check(name: str) -> Outcome | None:
+def recall_check(name: str, fault: Mapping[str, str] | None = None) -> Outcome | None:
     """What an earlier run made of a check of the same sources."""
-    return recall(_request(name))
+    return recall(_request(name, fault))
 
 
 def check_all(

@@ -1,7 +1,19 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {FixedPoint} from "../../../contracts/libraries/FixedPoint.sol";
 import {InventoryMath} from "../../../contracts/libraries/InventoryMath.sol";
+
+/// @notice No change of the inventory makes an auction older: the part that `elapsedDown` keeps of the time (see
+/// `check_a_change_keeps_the_smaller_part_of_the_time`) is at most the time.
+/// @custom:domain elapsed < 2^128, smaller <= larger < 2^128, larger > 0
+contract ChangesNeverAgeTheAuction {
+    function prove(uint128 elapsed, uint128 smaller, uint128 larger) external pure {
+        require(smaller <= larger && larger != 0);
+        assert(uint256(elapsed) * smaller <= uint256(elapsed) * larger);
+        assert(FixedPoint.mulDivDown(elapsed, smaller, larger) <= elapsed);
+    }
+}
 
 /// @notice The way that the auction has fallen never shrinks with time: fall * t / time <= fall * (t + 1) / time.
 /// @custom:domain premium, discount < 10^6 ppm, elapsed < 2^32, 0 < time < 2^32
