@@ -67,6 +67,24 @@ def hold(bench: Bench) -> None:
 # --- capital
 
 
+def test_only_a_claimants_inventory_moves_its_capital(bench: Bench) -> None:
+    fund, nobody, owner = bench.fund, bench.users[8], bench.owner
+    assert fund.inventoryOf(bench.engine.address) == bench.system.backstop.address
+    with expect_revert("NotClaimant", caller=nobody):
+        fund.setInventory(nobody, nobody, sender=owner)
+    with expect_revert("NotClaimant", caller=nobody):
+        fund.returnCapital(nobody, 0, 1, sender=owner)
+    for call in (fund.deployCapital, fund.writeOffCapital):
+        with expect_revert("NotInventory", caller=nobody):
+            call(bench.engine.address, 0, 1, sender=nobody)
+    # nothing can be drawn where nothing may be: no revert, no capital
+    fund.setInventory(bench.engine.address, nobody, sender=owner)
+    fund.setClaimant(bench.engine.address, (0, 0, 86_400), sender=owner)
+    receipt = fund.deployCapital(bench.engine.address, 7, 1, sender=nobody)
+    assert receipt.find("CapitalDeployed") == []
+    assert tuple(fund.deployedCapital(bench.engine.address, 7)) == (0, 0)
+
+
 def test_capital_comes_from_the_compartment_first_and_goes_back_in_reverse(bench: Bench) -> None:
     fund, engine = bench.fund, bench.engine.address
     set_caps(bench, capital=30_000 * UNIT, loss=10_000 * UNIT)

@@ -55,6 +55,18 @@ def test_unpayable_cover_pays_nothing_and_costs_nothing(
     assert fund.eventCount() == 1
 
 
+def test_a_token_that_keeps_everything_brings_nothing(hostile: FundWorld, bob: Any) -> None:
+    hostile.tranche.setTerms(10**12, 7 * DAY, sender=hostile.owner)
+    hostile.token.setFee(10_000, sender=hostile.owner)
+    for call in (
+        lambda: hostile.fund.fundReserve(CAP, sender=bob.address),
+        lambda: hostile.tranche.deposit(CAP, bob.address, sender=bob.address),
+    ):
+        with expect_revert("WrongAmountReceived", expected=CAP, received=0):
+            call()
+    assert hostile.fund.totalCapital() == 0
+
+
 def test_unpayable_release_reverts(hostile: FundWorld, bob: Any) -> None:
     hostile.fund.fundBacking(CAP, sender=bob.address)
     hostile.token.setBlocked(bob.address, True, sender=hostile.owner)

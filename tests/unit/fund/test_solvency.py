@@ -127,6 +127,40 @@ def test_surplus_leaves_slowly_after_its_time(
     assert fund.surplus().assets == 90 * UNIT
 
 
+def test_all_of_a_surplus_may_go_to_the_stakers(
+    world: FundWorld, target: Contract, bob: Any, carol: Any
+) -> None:
+    fund = world.fund
+    fund.setStakerShare(10**6, sender=world.owner)
+    fund.fundReserve(2_200 * UNIT, sender=bob.address)
+    fund.noteSolvency(sender=bob.address)
+    world.client.warp(31 * DAY)
+    event = fund.releaseReserve(carol.address, 50 * UNIT, sender=world.owner).one("ReserveReleased")
+    assert event.assets == event.toStakers == world.tranche.stream().left == 50 * UNIT
+    assert world.token.balanceOf(carol.address) == 0
+
+
+def test_what_was_a_surplus_is_none_once_the_target_has_grown(
+    world: FundWorld, target: Contract, bob: Any
+) -> None:
+    """The clock has run and nobody has noted the new target yet."""
+    fund = world.fund
+    fund.fundReserve(2_200 * UNIT, sender=bob.address)
+    fund.noteSolvency(sender=bob.address)
+    since = world.client.timestamp
+    world.client.warp(31 * DAY)
+    assert fund.surplus().assets == 100 * UNIT
+    target.post(4_000 * UNIT, b"\0" * 32, b"\0" * 32, [], sender=world.owner)
+    for _ in range(2):  # a day doubles it at most
+        world.client.warp(DAY)
+        target.poke(sender=world.owner)
+    assert tuple(fund.surplus()) == (0, since)
+    assert fund.riskOracle() == target.address
+    fund.setRiskOracle(ZERO_ADDRESS, sender=world.owner)
+    assert fund.riskOracle() == ZERO_ADDRESS
+    assert fund.surplus().assets == fund.solvency().target == 0
+
+
 def test_the_reserve_keeps_its_own_target(
     world: FundWorld, target: Contract, bob: Any, carol: Any
 ) -> None:

@@ -772,6 +772,52 @@ def test_stakers_share_of_market_income(world: FundWorld, alice: Any, bob: Any) 
     assert (event.toCompartment, event.toReserve) == (0, 0)
 
 
+def test_a_deposit_that_buys_no_share_is_refused(world: FundWorld, bob: Any, carol: Any) -> None:
+    """One unit is there; income makes a share dearer than what is brought."""
+    t = world.tranche
+    t.deposit(1, bob.address, sender=bob.address)
+    world.fund.fundStakers(10**6, sender=carol.address)
+    world.client.warp(WEEK)
+    with expect_revert("ZeroShares"):
+        t.deposit(1, carol.address, sender=carol.address)
+
+
+# ---------------------------------------------------------------------- at the limits of types
+
+
+def test_a_loss_of_buckets_alone_is_taken_to_the_unit(
+    world: FundWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """No active stake: what rounding leaves of 7 * 10 / 20 twice, the first bucket pays."""
+    t = world.tranche
+    for who in (bob, carol):
+        t.deposit(10, who.address, sender=who.address)
+        t.requestRedeem(10 * SHARES, who.address, who.address, sender=who.address)
+        world.client.warp(WEEK)
+    assert (t.totalAssets(), t.slashable()) == (0, 20)
+    event = lose(world, alice, 7).one("Slashed")
+    assert (event.fromActive, list(event.cuts)) == (0, [4, 3])
+    assert [t.bucket(number).state.assets for number in (1, 2)] == [6, 7]
+
+
+def test_of_the_256th_loss_what_comes_back_is_income(
+    world: FundWorld, alice: Any, bob: Any
+) -> None:
+    """Losses are numbered up to 255; later ones are taken all the same."""
+    t = world.tranche
+    t.deposit(1_000, bob.address, sender=bob.address)
+    for _ in range(255):
+        last = lose(world, alice, 1)
+    assert t.totalAssets() == 745
+    recorded = last.one("ReceiptRecorded")
+    world.give(world.owner, 2)
+    world.fund.recover(recorded.eventId, bytes(recorded.receipt), 1, sender=world.owner)
+    assert (t.uncollected(), t.stream().left) == (1, 0)
+    recorded = lose(world, alice, 1).one("ReceiptRecorded")
+    world.fund.recover(recorded.eventId, bytes(recorded.receipt), 1, sender=world.owner)
+    assert (t.totalAssets(), t.uncollected(), t.stream().left) == (744, 1, 1)
+
+
 # ---------------------------------------------------------------------- calls back
 
 

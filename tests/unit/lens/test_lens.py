@@ -80,6 +80,17 @@ def test_accounts_are_those_of_the_engine(system, lens):
         assert tuple(short) == (True, state.equity, state.initialMargin, state.maintenanceMargin)
 
 
+def test_it_reads_what_it_was_deployed_for_and_nothing_without_code(system, project):
+    parts = [getattr(system, name).address for name in ("engine", "fund", "oracle")]
+    sender = system.record.deployer
+    made = system.client.deploy(project.get_contract("Lens"), *parts, sender=sender)
+    assert [made.engine(), made.fund()] == parts[:2]
+    for place in range(3):
+        wrong = [*parts[:place], sender, *parts[place + 1 :]]
+        with pytest.raises(Reverted, match="NotAContract"):
+            system.client.deploy(project.get_contract("Lens"), *wrong, sender=sender)
+
+
 def test_small_batches_give_the_same(system):
     ids = numbers(system) * 3
     assert Lens(system, 2).accounts(ids) == Lens(system).accounts(ids)

@@ -75,6 +75,19 @@ def test_the_second_slice_comes_first(rogue: Rogue, alice: Any, bob: Any) -> Non
     assert world.token.balanceOf(world.fund.address) == world.fund.totalCapital() == 0
 
 
+def test_what_comes_back_of_its_part_buys_new_cover(rogue: Rogue, alice: Any) -> None:
+    """Of 50 that it paid, 30 fill the premium budget, and the reserve has the rest."""
+    world, _ = rogue
+    fund = world.fund
+    fund.setPremiumTerms(0, 30, sender=world.owner)
+    recorded = fund.cover(ACCOUNT, [(1, 100)], 0, sender=alice.address).one("ReceiptRecorded")
+    number, receipt = recorded.eventId, bytes(recorded.receipt)
+    fund.recover(number, receipt, 20, sender=alice.address)
+    assert (fund.premium().budget, fund.reserve()) == (20, 0)
+    fund.recover(number, receipt, 30, sender=alice.address)
+    assert (fund.premium().budget, fund.reserve()) == (30, 20)
+
+
 def test_it_is_not_asked_while_the_fund_can_pay(rogue: Rogue, alice: Any) -> None:
     world, contract = rogue
     assert legs(world.fund.cover(ACCOUNT, [(1, 50)], 0, sender=alice.address)) == [(30, 20, 0)]
