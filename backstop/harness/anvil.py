@@ -35,7 +35,11 @@ GENESIS_TIME = 1_735_689_600
 _LISTENING = re.compile(r"Listening on \S*:(\d+)")
 
 # The node dies with us even if we are killed: only we hold the other end of the watchdog's input.
-_WATCHDOG = 'cat >/dev/null; kill "$0" 2>/dev/null'
+# Anvil itself leaves the states that it wrote to the disk, gigabytes of them: we take them away.
+_WATCHDOG = """cat >/dev/null; kill "$0" 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9; do kill -0 "$0" 2>/dev/null && sleep 0.2; done
+rm -rf "$1"
+"""
 
 
 class AnvilError(RuntimeError):
@@ -101,6 +105,7 @@ class Anvil:
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
+        self._states: tempfile.TemporaryDirectory[str] | None = None
         self._port = 0
 
     @property
@@ -143,8 +148,11 @@ class Anvil:
             return self
         self.stop()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the node
+        self._states = tempfile.TemporaryDirectory(
+            prefix="anvil-states-", ignore_cleanup_errors=True
+        )
         self._process = subprocess.Popen(
-            [str(find_anvil()), *self._arguments],
+            [str(find_anvil()), *self._arguments, "--cache-path", self._states.name],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -153,7 +161,7 @@ class Anvil:
         )
         try:
             self._watchdog = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCHDOG, str(self._process.pid)],
+                ["/bin/sh", "-c", _WATCHDOG, str(self._process.pid), self._states.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -204,6 +212,9 @@ class Anvil:
         if self._process is not None:
             stop(self._process)
             self._process = None
+        if self._states is not None:
+            self._states.cleanup()
+            self._states = None
         if self._output is not None:
             self._output.close()
             self._output = None

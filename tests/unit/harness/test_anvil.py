@@ -66,9 +66,12 @@ def test_stop_and_start_again():
     node.start()
     pid = node.pid
     assert node.start().pid == pid, "starting twice is harmless"
+    states = Path(node._states.name)
+    assert states.is_dir()
     node.stop()
     node.stop()
     assert wait_until_dead(pid)
+    assert not states.exists()
     with pytest.raises(AnvilError, match="not running"):
         node.check()
     assert node.start().client.chain_id == 31337
@@ -106,19 +109,25 @@ def test_no_orphan_is_left_behind(how):
     program = (
         "import time\n"
         "from backstop.harness.anvil import Anvil\n"
-        "node = Anvil().start()\n"
-        "print(node.pid, flush=True)\n"
+        "node = Anvil(history=None).start()\n"
+        "print(node.pid, node._states.name, flush=True)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        number, folder = parent.stdout.readline().decode().split()
+        pid, states = int(number), Path(folder)
         assert alive(pid)
+        (states / "one").write_text("a node with all its history writes gigabytes")
         parent.send_signal(how)
         parent.wait(60)
     assert wait_until_dead(pid)
+    deadline = time.monotonic() + 60
+    while states.exists():
+        assert time.monotonic() < deadline, "the states are left behind"
+        time.sleep(0.02)
 
 
 def test_nothing_is_logged_per_request():
