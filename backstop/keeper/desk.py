@@ -198,14 +198,15 @@ def close_out_to_backstop(case: Case) -> Iterator[Offer]:
         return
     if case.bound.inventory.intersection(p.market for p in positions):
         return
+    first = max(positions, key=lambda p: p.notional)
     yield Offer(
         "backstop close-out",
         case.account,
-        positions[0].market,
+        first.market,
         "closeOutToBackstop",
         (case.account, case.keeper),
         case.gas("backstop close-out"),
-        fixed_reward(case, positions[0]) - case.cost("backstop close-out"),
+        fixed_reward(case, first) - case.cost("backstop close-out"),
         sum(p.notional for p in positions) / WAD,
     )
 

@@ -151,7 +151,7 @@ def _later(case: Case, position: Any) -> str | None:
 
 def close_out(case: Case) -> Iterator[Offer]:
     """A bankrupt account, all of it, down the waterfall. What the fund pays for it is expected to
-    be min(cap, fraction of the first position's notional).
+    be min(cap, fraction of the largest position's notional).
     """
     if not case.config.ways.close_out or not case.report.bankrupt:
         return
@@ -159,12 +159,13 @@ def close_out(case: Case) -> Iterator[Offer]:
     if positions and not any(p.validity for p in positions):
         return  # no price: nothing could be closed
     reward = 0.0
-    if positions and all(p.validity for p in positions if p.size) and positions[0].size:
-        reward = fixed_reward(case, positions[0])
+    first = max(positions, key=lambda p: p.notional, default=None)
+    if first and first.size and all(p.validity for p in positions if p.size):
+        reward = fixed_reward(case, first)
     yield Offer(
         "close-out",
         case.account,
-        positions[0].market if positions else 0,
+        first.market if first else 0,
         "closeOut",
         (case.account, case.keeper, False),
         case.gas("close-out"),

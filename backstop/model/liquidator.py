@@ -7,7 +7,7 @@ its caller opened (`World` does) and raises `ModelError` with the contract's err
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import liquidation_math
@@ -323,6 +323,7 @@ class Liquidator(InventoryDesk):
         if s.validity is Validity.INVALID:
             self._close_usable(account, s)
             return receipt
+        s = _largest_first(s)
         receipt.deficit = max(0, -s.equity)
         markets, deficits = split_deficit(s)
         # of the first market only: its compartment pays it
@@ -418,6 +419,15 @@ def _may_take(desk: Desk, step: StepTerms) -> bool:
     """Only at a trusted price, and at a discount that is at least that of the auction's floor."""
     floor = desk.caps.max_discount_ppm * liquidation_math.PPM_TO_WAD
     return step.validity is Validity.FULL and step.discount >= floor
+
+
+def _largest_first(s: AccountState) -> AccountState:
+    """The largest position changes places with the first, whose reward is that of the close-out."""
+    positions = list(s.positions)
+    if positions:
+        i = max(range(len(positions)), key=lambda n: positions[n].notional)
+        positions[0], positions[i] = positions[i], positions[0]
+    return replace(s, positions=tuple(positions))
 
 
 def split_deficit(s: AccountState) -> tuple[list[int], list[int]]:

@@ -52,6 +52,7 @@ abstract contract CloseOut is InventoryDesk {
             _closeUsable(account, s);
             return receipt;
         }
+        _largestFirst(s.positions);
         receipt.deficit = s.equity < 0 ? uint256(-s.equity) : 0;
         Split memory split = _split(s, receipt.deficit);
         uint256[5][] memory paid;
@@ -62,6 +63,15 @@ abstract contract CloseOut is InventoryDesk {
         if (_isOurs(account)) _noteDeficit(account, receipt);
         if (s.flaggedAt != 0) ENGINE.setFlag(account, false);
         emit ShortfallResolved(account, keeper, receipt);
+    }
+
+    /// @dev The reward is that of the first position: a speck in another market must not make it nothing.
+    function _largestFirst(IMarginEngineTypes.PositionState[] memory positions) private pure {
+        uint256 largest;
+        for (uint256 i = 1; i < positions.length; ++i) {
+            if (positions[i].notional > positions[largest].notional) largest = i;
+        }
+        if (largest != 0) (positions[0], positions[largest]) = (positions[largest], positions[0]);
     }
 
     /// @dev What the fund paid for the backstop's own account counts towards the market's loss cap, rounded up.

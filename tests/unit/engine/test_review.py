@@ -80,6 +80,23 @@ def test_the_guardian_makes_no_cover_cheaper(rich: Bench) -> None:
     assert (liquidation.surchargePpm, p.fundSharePpm) == (18_750, 10**6)
 
 
+def test_a_speck_in_another_market_does_not_take_the_reward_away(rich: Bench) -> None:
+    """Nobody would bring a bankrupt account whose first position is worth nothing."""
+    bench = rich
+    for market in (0, 1):
+        bench.set_market(market)
+    bench.deposit(5, 1_100)
+    bench.trade(5, 2, "0.001", 100)
+    bench.trade(5, 2, 100, 100, market=1)
+    bench.price(100)
+    bench.price(85, market=1, wait=400)
+    closed = bench.liquidator.closeOut(
+        bench.account(5), bench.account(KEEPER), False, sender=bench.users[KEEPER]
+    )
+    assert closed.one("FundPaid").rewardAssets == 100 * 85 * 150
+    assert next(iter(closed.find("Covered"))).market == 1
+
+
 def test_what_the_view_calls_withdrawable_can_be_withdrawn(rich: Bench) -> None:
     """Profit of a side that ended is locked when it is realised, by the withdrawal itself."""
     bench = rich
