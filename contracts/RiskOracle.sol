@@ -221,13 +221,24 @@ contract RiskOracle is IRiskOracle, AccessManaged {
         if (exposureSource == address(0)) return 0;
         uint256 available = gasleft();
         if (available < FALLBACK_GAS) revert NotEnoughGas(available, FALLBACK_GAS);
-        (bool success, bytes memory data) = exposureSource.staticcall(abi.encodeCall(IExposureSource.exposure, ()));
-        if (!success || data.length < 32) return 0;
+        (bool known, uint256 exposure) = _askExposure(exposureSource);
+        if (!known) return 0;
         uint256 most = type(uint128).max;
-        uint256 exposure = abi.decode(data, (uint256));
         if (exposure > most) exposure = most;
         uint256 value = (exposure * _rules.fallbackPpm + PPM - 1) / PPM;
         return value < most ? value : most;
+    }
+
+    /// @dev One word at most is copied, however long the answer is: a source that answers with megabytes must not make
+    /// `setExposureSource` fail, which replaces it.
+    function _askExposure(address source) private view returns (bool known, uint256 exposure) {
+        bytes4 selector = IExposureSource.exposure.selector;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            known := staticcall(gas(), source, 0, 4, 0, 0x20)
+            known := and(known, gt(returndatasize(), 0x1f))
+            exposure := mload(0)
+        }
     }
 
     function _isFresh(uint256 postedAt) private view returns (bool) {

@@ -128,6 +128,31 @@ def test_silence_never_lowers_the_target(
     oracle.poke(sender=alice.address)
 
 
+def test_the_fallback_is_bounded_and_needs_its_gas(
+    oracle: Contract, alice: Any, owner: Any, deploy: Callable[..., Contract]
+) -> None:
+    source = deploy("MockExposure")
+    oracle.setExposureSource(source.address, sender=owner.address)
+    oracle.setRules((*RULES[:5], 2 * 10**6), sender=owner.address)  # twice the exposure
+    source.set(2**256 - 1, False, sender=owner.address)
+    assert oracle.wish().assets == 2**128 - 1
+    with expect_revert("NotEnoughGas", required=6_000_000):
+        oracle.poke(sender=alice.address, gas=5_000_000)
+
+
+def test_a_source_that_answers_with_megabytes_can_be_replaced(
+    oracle: Contract, alice: Any, owner: Any
+) -> None:
+    """Copying its answer would take more gas than it leaves."""
+    source = "0x" + "b0" * 20
+    oracle.client.set_code(source, bytes.fromhex("622800005ff3"))  # 2.5 MiB of zeros
+    oracle.setExposureSource(source, sender=owner.address)
+    for _ in range(2):
+        oracle.poke(sender=alice.address)
+        assert tuple(oracle.wish()) == (10**6, 0)
+    oracle.setExposureSource("0x" + "00" * 20, sender=owner.address)
+
+
 def test_floor_of_the_year(oracle: Contract, owner: Any, alice: Any, bob: Any) -> None:
     client = oracle.client
     oracle.setRules((2, 2**32 - 1, 10_000, 10_000, 7_500, 0), sender=owner.address)
