@@ -35,7 +35,7 @@ function draw() {
     figure("bankrupt", `${number(ladder.bankrupt[i])} accounts`, ladder.bankrupt[i] ? "warn" : ""),
     figure(`deficit, ${unit}`, amount(ladder.deficit[i]), ladder.deficit[i] ? "bad" : ""),
     figure(`lost by the fund's inventory, ${unit}`, amount(ladder.inventory[i]), ladder.inventory[i] ? "bad" : ""),
-    windows(markets) ? figure(`of the deficit, waits ${windows(markets)} min or more, ${unit}`, amount(ladder.waits[i])) : null,
+    windows(markets) ? figure(`waits for a fair window (${windows(markets)} min), at least, ${unit}`, amount(ladder.waits[i])) : null,
   ]);
   const lost = { key: "inventory", label: "Fund's inventory", amount: ladder.inventory[i] };
   const parts = [lost, ...names.map((layer, place) => ({ ...layer, amount: ladder.paid[i][place] ?? 0 }))].filter((p) => p.amount > 0.005);
