@@ -93,7 +93,10 @@ def served(stage: Stage, folder: Path) -> Iterator[tuple[str, subprocess.Popen[s
         yield line.split(" at ")[1].split()[0], process
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what was measured is kept all the same
 
 
 def measure(stage: Stage, url: str, pid: int, browser: str, minutes: float) -> dict[str, Any]:
