@@ -37,11 +37,16 @@ def _masked(code: bytes, holes: Iterable[Mapping[str, int]]) -> bytes:
 
 
 class Codes:
-    """Finds the contract that a piece of code belongs to."""
+    """Finds the contract that a piece of code belongs to.
+
+    Attributes:
+        places: every range that any instruction of any contract has.
+    """
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self._running: dict[int, list[tuple[bytes, list[Mapping[str, int]], str]]] = {}
         self._creating: dict[bytes, list[tuple[bytes, str]]] = {}
+        self.places: set[Range] = set()
         for contracts in answer["contracts"].values():
             for contract in contracts.values():
                 self._learn(contract["evm"])
@@ -53,9 +58,11 @@ class Codes:
             holes = [h for hs in running.get("immutableReferences", {}).values() for h in hs]
             known = self._running.setdefault(len(code), [])
             known.append((_masked(code, holes), holes, running["sourceMap"]))
+            self.places.update(ranges(running["sourceMap"]))
         if creating["object"]:
             code = bytes.fromhex(creating["object"])
             self._creating.setdefault(code[:64], []).append((code, creating["sourceMap"]))
+            self.places.update(ranges(creating["sourceMap"]))
 
     def source_map(self, code: bytes) -> str | None:
         """The source map of this code, with its immutables and arguments; None for a stranger."""
@@ -93,25 +100,35 @@ class FileCoverage:
         return sum(self.lines.values()), len(self.lines), taken, 2 * len(self.branches)
 
 
-def file_coverage(name: str, text: bytes, tree: Mapping[str, Any], ran: Reached) -> FileCoverage:
-    """Coverage of one file."""
+def file_coverage(
+    name: str, text: bytes, tree: Mapping[str, Any], ran: Reached, places: Iterable[Range]
+) -> FileCoverage:
+    """Coverage of one file.
+
+    A statement that has no code of its own in any of `places` is not counted: the compiler gives
+    none to a call without arguments and result. An `if` with a bare variable for a condition is
+    told by its jump.
+    """
     items = items_of(tree)
     result = FileCoverage(name, {}, {})
-    mine = sorted(
-        (r for r in ran.ranges if items and r.file == items[0].within.file),
-        key=lambda r: r.start,
-    )
+    number = items[0].within.file if items else -1
+    mine = [r for r in ran.ranges if r.file == number]
+    codes = [r for r in places if r.file == number]
+    parts = {item.start for item in items if item.branch}
     for item in items:
         line = text.count(b"\n", 0, item.start) + 1
         if item.branch:
+            ways = ran.ways.get(item.within, set())
             key = (line, item.start + item.within.end * 10**6)
-            result.branches.setdefault(key, set()).update(ran.ways.get(item.within, set()))
-        else:
-            result.lines[line] = result.lines.get(line, False) or _ran(item, mine)
+            result.branches.setdefault(key, set()).update(ways)
+            if ways and line in result.lines:
+                result.lines[line] = True
+        elif item.start in parts or _has(item, codes):
+            result.lines[line] = result.lines.get(line, False) or _has(item, mine)
     return result
 
 
-def _ran(item: Item, ranges_: list[Range]) -> bool:
+def _has(item: Item, ranges_: Iterable[Range]) -> bool:
     within = item.within
     return any(within.start <= r.start and r.end <= within.end for r in ranges_)
 

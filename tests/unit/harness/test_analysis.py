@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.chain.artifacts import ROOT
-from backstop.harness.analysis import coverage
+from backstop.harness.analysis import coverage, gaps
 from backstop.harness.analysis.__main__ import TRIAGE
 from backstop.harness.analysis.compilation import shipped_files, with_imports
 from backstop.harness.analysis.covered import Codes, FileCoverage, Reached, file_coverage
 from backstop.harness.analysis.faults import read_faults
+from backstop.harness.analysis.interest import PATIENCE, RAREST, Interest, outline
 from backstop.harness.analysis.properties import (
     bytecode_properties,
     plain_fixed_point,
@@ -200,9 +201,34 @@ def test_a_trace_is_shared_out_among_the_codes() -> None:
     record = Record()
     steps = _steps((1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (1, 4))
     record.add([OUTER, INNER], steps)
+    assert record.add([OUTER, INNER], steps) is False
+    assert record.add([OUTER], _steps((1, 0), (1, 1), (1, 4))) is True, "the other way"
     reached = {record.codes[digest]: pcs for digest, pcs in record.reached.items()}
     assert reached == {OUTER: {0, 1, 2, 3, 4}, INNER: {0, 1}}
-    assert [ways for ways in record.ways.values() if ways] == [{(1, False)}]
+    assert [ways for ways in record.ways.values() if ways] == [{(1, False), (1, True)}]
+
+
+def test_what_shows_nothing_new_is_traced_ever_more_rarely() -> None:
+    interest = Interest()
+    assert interest.is_new("a") and not interest.is_new("a")
+    assert interest.is_new("b", 2) and interest.is_new("b", 2) and not interest.is_new("b", 2)
+    asked = []
+    for number in range(1000):
+        if interest.wants("kind"):
+            asked.append(number)
+            interest.note("kind", False)
+    assert asked[:PATIENCE] == list(range(PATIENCE))
+    assert asked[-1] - asked[-2] == RAREST and len(asked) < PATIENCE + 6 + 1000 // RAREST
+    assert interest.wants("another kind")
+    interest.note("kind", True)
+    assert interest.wants("kind"), "something new: it is worth a look again"
+
+
+def test_the_outline_of_a_call_has_its_callees_and_their_failures() -> None:
+    inner = {"type": "STATICCALL", "input": "0x1122334455", "output": "0xaabbccddee", "error": "x"}
+    call = {"type": "CALL", "input": "0x9988776655", "output": "0x01", "calls": [inner]}
+    failed = ("STATICCALL", "0x11223344", "0xaabbccdd", ())
+    assert outline(call) == ("CALL", "0x99887766", "", (failed,))
 
 
 def _node(kind: str, start: int, length: int, **more: Any) -> dict[str, Any]:
@@ -221,19 +247,24 @@ def test_lines_and_branches() -> None:
     ran = Reached()
     # PUSH0 (the condition), JUMPI (the whole if), STOP (the last line)
     ran.add(bytes.fromhex("5f5700"), "4:1:0;0:11;12:2", [0, 1, 2], [(1, True)])
-    found = file_coverage("C.sol", text, tree, ran)
+    places = ranges("4:1:0;0:11;9:2;12:2")
+    found = file_coverage("C.sol", text, tree, ran, places)
     assert found.lines == {1: True, 2: False, 3: True}
     assert found.missed_lines == [2] and found.half_branches == [1]
     assert found.counts == (2, 3, 1, 2)
+    # a condition without code of its own: the jump tells; a statement without any is not counted
+    found = file_coverage("C.sol", text, tree, ran, ranges("0:11:0;12:2"))
+    assert found.lines == {1: True, 3: True}
 
 
 def test_code_is_known_by_its_template() -> None:
     holes = {"7": [{"start": 1, "length": 2}]}
-    running = {"object": "60000056", "sourceMap": "r", "immutableReferences": holes}
-    evm = {"deployedBytecode": running, "bytecode": {"object": "6001", "sourceMap": "c"}}
+    running = {"object": "60000056", "sourceMap": "1:2:0", "immutableReferences": holes}
+    evm = {"deployedBytecode": running, "bytecode": {"object": "6001", "sourceMap": "3:4:0"}}
     codes = Codes({"contracts": {"A.sol": {"A": {"evm": evm}}}})
-    assert codes.source_map(bytes.fromhex("60beef56")) == "r"
+    assert codes.source_map(bytes.fromhex("60beef56")) == "1:2:0"
     assert codes.source_map(bytes.fromhex("60beef57")) is None
+    assert codes.places == {Range(0, 1, 3), Range(0, 3, 7)}
 
 
 def test_helpers_of_the_tests_are_not_shipped() -> None:
@@ -252,10 +283,15 @@ def test_a_coverage_run_with_failing_tests_ends_with_1(
     ape.write_text(f'#!/bin/sh\necho "{{}}" > "$BACKSTOP_COVERAGE/record-1.json"\nexit {code}\n')
     ape.chmod(0o755)
     files = [FileCoverage("contracts/Lens.sol", {1: True, 2: False}, {})]
+    found = gaps.Found((gaps.Gap(gaps.LINE, "contracts/Lens.sol: text", 2),), 0, 0)
+    reasons = tmp_path / "unreached.yaml"
+    reasons.write_text("- {kind: line, reason: so, places: ['contracts/Lens.sol: text']}")
     monkeypatch.setattr(coverage, "WORK", tmp_path)
     monkeypatch.setattr(coverage, "compile_plainly", dict)
     monkeypatch.setattr(coverage, "lay_out", lambda answer, tree: None)
-    monkeypatch.setattr(coverage, "measure", lambda answer, records: files)
+    measured = coverage.Measured(files, found)
+    monkeypatch.setattr(coverage, "measure", lambda answer, records: measured)
+    monkeypatch.setattr(coverage, "REASONS", reasons)
     monkeypatch.setattr(coverage.sys, "prefix", str(tmp_path))
     output = tmp_path / "page.md"
     for arguments in (["--output", str(output)], ["--again"]):
@@ -267,3 +303,58 @@ def test_a_coverage_run_with_failing_tests_ends_with_1(
             return
         assert "contracts/Lens.sol" in done.output
     assert ("Not to be used" in output.read_text()) == (code == 1)
+
+
+# ---------------------------------------------------------------------------- what was not reached
+
+
+def _tree() -> dict[str, Any]:
+    """Interface I with two errors; contract C is an I: f raises the one, g is a view."""
+
+    def revert(number: int, start: int) -> dict[str, Any]:
+        call = _node("FunctionCall", start, 5, expression={"referencedDeclaration": number})
+        return _node("RevertStatement", start, 5, errorCall=call)
+
+    errors = [_node("ErrorDefinition", 0, 1, id=i, name=name) for i, name in ((1, "A"), (2, "B"))]
+    interface = {"id": 10, "name": "I", "nodes": errors, "contractKind": "interface"}
+    functions = [
+        _node("FunctionDefinition", at, 9, name=name, functionSelector=name, stateMutability=how,
+              body=_node("Block", at, 9, statements=[revert(number, at)]))
+        for at, name, how, number in ((20, "f", "nonpayable", 1), (40, "g", "view", 2))
+    ]  # fmt: skip
+    contract = {"id": 11, "name": "C", "nodes": functions, "contractKind": "contract"}
+    more = {"linearizedBaseContracts": [11, 10], "usedErrors": [1, 2], "abstract": False}
+    nodes = [_node("ContractDefinition", 0, 99, **c, **more) for c in (interface, contract)]
+    return {"sources": {"C.sol": {"ast": _node("SourceUnit", 0, 99, nodes=nodes)}}}
+
+
+def test_errors_and_functions_are_reached_by_their_statements(tmp_path: Path) -> None:
+    (tmp_path / "C.sol").write_text("first\n second\n")
+    ran = Reached()
+    files = [FileCoverage("C.sol", {1: True, 2: False}, {(1, 0): {True}})]
+    found = gaps.find(_tree(), files, tmp_path, ran)
+    assert (found.errors, found.functions) == (2, 1)
+    named = {(gap.kind, gap.place) for gap in found.gaps}
+    lines = {(gaps.BRANCH, "C.sol: first"), (gaps.LINE, "C.sol: second")}
+    assert named == lines | {(gaps.ERROR, "I.A"), (gaps.ERROR, "I.B"), (gaps.FUNCTION, "C.f")}
+    ran.ranges.add(Range(0, 21, 24))  # inside of f's revert
+    again = gaps.find(_tree(), files, tmp_path, ran)
+    assert {gap.place for gap in again.gaps} == {"C.sol: first", "C.sol: second", "I.B"}
+
+
+def test_a_gap_needs_a_reason_and_a_reason_a_gap(tmp_path: Path) -> None:
+    path = tmp_path / "unreached.yaml"
+    path.write_text("- {kind: error, reason: so, places: [I.A, I.C]}")
+    reasons = gaps.read(path)
+    verdict = gaps.judge([gaps.Gap("error", "I.A"), gaps.Gap("line", "I.A", 3)], reasons)
+    assert verdict.explained == ((gaps.Gap("error", "I.A"), "so"),)
+    assert verdict.open == (gaps.Gap("line", "I.A", 3),)
+    assert verdict.stale == (("error", "I.C"),) and not verdict.clean
+    assert gaps.judge([gaps.Gap("error", name) for name in ("I.A", "I.C")], reasons).clean
+
+
+def test_reasons_are_for_files_and_contracts_that_are_there() -> None:
+    for kind, place in gaps.read(coverage.REASONS):
+        assert kind in (gaps.LINE, gaps.BRANCH, gaps.ERROR, gaps.FUNCTION)
+        name, _, text = place.partition(": ")
+        assert text == "" or text in (ROOT / name).read_text(), place

@@ -116,6 +116,7 @@ def test_two_orders_with_one_nonce(world: OrderWorld) -> None:
         world.fill(first)
 
 
+@pytest.mark.optimised
 def test_a_consecutive_order_writes_one_word(world: OrderWorld) -> None:
     """Gas of a whole fill: the account's head is the only storage the settlement touches."""
     order = world.order(nonce=1)
