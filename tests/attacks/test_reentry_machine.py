@@ -36,13 +36,14 @@ SITES: dict[tuple[str, str], set[tuple[str, str]] | str] = {
     ("Backstop.sol", "IERC20(token).forceApprove"): BUILT,
     ("EngineExposure.sol", "IERC20Metadata(engine.token()).decimals"): BUILT,
     ("Guarded.sol", "target.call"): NOT_FOREIGN,
+    ("Guarded.sol", "target.staticcall"): NOT_FOREIGN,
     ("Lens.sol", "IERC20(r.asset).balanceOf"): "a view of the Lens, which nobody relies on",
     ("Liquidator.sol", "IERC20Metadata(token).decimals"): BUILT,
     ("OrderSettlement.sol", "ECDSA.tryRecoverCalldata"): NOT_FOREIGN,
     ("OrderSettlement.sol", "SignatureChecker.isValidERC1271SignatureNowCalldata"): {
         ("settlement", "isValidSignature")
     },
-    ("RiskOracle.sol", "exposureSource.staticcall"): {("risk_oracle", "exposure")},
+    ("RiskOracle.sol", "source.staticcall"): {("risk_oracle", "exposure")},
     ("engine/Collateral.sol", "TOKEN.balanceOf"): {("engine", "balanceOf")},
     ("engine/Collateral.sol", "TOKEN.safeTransfer"): {("engine", "transfer")},
     ("engine/Collateral.sol", "TOKEN.safeTransferFrom"): {("engine", "transferFrom")},
