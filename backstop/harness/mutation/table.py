@@ -70,11 +70,11 @@ _CONTRACTS = """# Mutation run over the contracts
 `make mutants ARGS="--contracts"`; {tried} of {generated} mutants tried, {rest} not run. Two judges:
 *plays*, recorded from duels and state machines that agreed with the exact twin and from sweeps of
 every function, where any other answer than that of the unchanged contracts kills; and for what
-survives them the *tests* of the suite that concern the source, where a test that fails twice kills
-(docs/assurance.md). Compiled without via-IR and without optimiser. Equivalent: the compiler
-makes the same code of it. Plays alone: killed by them / valid; score: killed by either / valid;
-net: without the survivors explained below. {unasked} survivors of the plays were not given to the
-tests; they count as survivors.
+survives them the *tests* of the contracts, where a test kills that fails on a group of mutants and
+on this one alone (docs/assurance.md). Compiled without via-IR and without optimiser. Equivalent:
+the compiler makes the same code of it. Plays alone: killed by them / valid; score: killed by
+either / valid; net: without the survivors explained below. {unasked} survivors of the plays were
+not given to the tests; they count as survivors.
 """
 
 _COLUMNS = {
