@@ -131,6 +131,21 @@ def test_a_wiped_out_series_is_repaid(world: FundWorld, alice: Any, bob: Any, ca
     assert t.totalAssets() == 75 * UNIT
 
 
+def test_requests_of_a_later_series_are_repaid(
+    world: FundWorld, alice: Any, bob: Any, carol: Any
+) -> None:
+    """35 of shares and 35 of a request, made after a series has ended, lose 10 each."""
+    t, me = world.tranche, carol.address
+    t.deposit(100 * UNIT, bob.address, sender=bob.address)
+    lose(world, alice, (1, 100 * UNIT))
+    t.deposit(70 * UNIT, me, sender=me)
+    t.requestRedeem(35 * UNIT * SHARES, me, me, sender=me)
+    number, receipt = lose(world, alice, (1, 20 * UNIT))
+    t.requestRedeem(UNIT * SHARES, me, me, sender=me)  # what was requested before is kept
+    world.fund.recover(number, receipt, 20 * UNIT, sender=world.owner)
+    assert [t.collectable(me, 2, part) for part in (0, 1)] == [10 * UNIT, 10 * UNIT]
+
+
 def test_a_request_that_grew_after_the_loss(
     world: FundWorld, alice: Any, bob: Any, carol: Any
 ) -> None:
