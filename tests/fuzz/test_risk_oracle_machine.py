@@ -57,7 +57,7 @@ class OracleMachine(RuleBasedStateMachine):
     oracle_time: int
 
     def teardown(self) -> None:
-        self.client.rpc("evm_revert", self.snapshot)
+        self.client.revert(self.snapshot)
 
     def both(self, chain: Callable[[str], Any], twin: Callable[[int], Any], delay: int = 1) -> None:
         self.now += delay

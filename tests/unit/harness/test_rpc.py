@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from eth_utils import keccak
 
+from backstop.chain.artifacts import ROOT
 from backstop.harness.rpc import (
     Contract,
     NoData,
@@ -410,6 +411,13 @@ def test_going_back_waits_for_the_pool(rpc: RpcClient, accounts: Any) -> None:
     assert rpc.block_number == start
     assert int(rpc.rpc("txpool_status")["pending"], 16) == 0
     assert rpc.send(sender, sender=sender).block == start + 1
+
+
+def test_nobody_goes_back_but_through_the_client() -> None:
+    """A raw `evm_revert` does not wait for the pool: now and then the next transaction is lost."""
+    sources = [path for part in ("backstop", "tests") for path in (ROOT / part).rglob("*.py")]
+    raw = [path for path in sources if 'rpc("evm_' + 'revert"' in path.read_text()]
+    assert raw == [ROOT / "backstop" / "harness" / "rpc.py"]
 
 
 def test_views_through_a_reader_show_the_same(mock, rpc, deploy, alice):
