@@ -178,8 +178,10 @@ def size_of(bench: Bench, user: int) -> Any:
     return Decimal(abs(bench.size(user, A))) / WAD
 
 
-def test_who_leaves_takes_its_part_rounded_down(short_fund: Bench) -> None:
-    """With C, what the side was charged per unit of basis: floor(basis * C / 1e39)."""
+def test_of_a_position_only_what_leaves_or_joins_moves_claims(short_fund: Bench) -> None:
+    """With C, what the side was charged per unit of basis: floor(basis * C / 1e39) leaves with what
+    is closed, and what is added pays ceil(basis * C / 1e39).
+    """
     bench = short_fund
     ruin(bench, (80, 70, 50), (A, B, C))
     bench.deposit(1, 1_000)
@@ -192,6 +194,11 @@ def test_who_leaves_takes_its_part_rounded_down(short_fund: Bench) -> None:
     left = bench.engine.windowRecord(bench.account(SHORT), A, 1).left
     assert basis * claims.C % 10**39 != 0
     assert left == basis * claims.C // 10**39 > 0
+    before = bench.engine.sideState(A)
+    bench.trade(1, SHORT, 2, 80, market=A)
+    basis = bench.engine.sideState(A).basis[1] - before.basis[1]
+    record = bench.engine.windowRecord(bench.account(SHORT), A, 1)
+    assert (record.left, record.joined) == (left, -(-basis * claims.C // 10**39))
 
 
 def test_small_claims_are_paid_at_once_and_switched_off_means_off(short_fund: Bench) -> None:
