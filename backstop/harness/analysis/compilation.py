@@ -7,7 +7,7 @@ import posixpath
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,20 @@ def launcher() -> Path:
 
 def compile_json(request: Mapping[str, Any]) -> dict[str, Any]:
     """What the compiler answers; CompilationError if it reports an error."""
+    return ask([str(launcher()), "--standard-json"], request, "the compiler")
+
+
+def ask(
+    command: Sequence[str],
+    request: Mapping[str, Any],
+    who: str,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The answer to a request in the compiler's JSON form; CompilationError names `who` failed."""
     done = subprocess.run(
-        [str(launcher()), "--standard-json"],
+        command,
         input=json.dumps(request),
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -104,7 +115,7 @@ def compile_json(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise CompilationError(f"the compiler failed:\n{done.stderr[-2000:]}") from None
+        raise CompilationError(f"{who} failed:\n{done.stderr[-2000:]}") from None
     refuse_errors(answer)
     return answer
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from typing import Any
 
 from backstop.chain.artifacts import ROOT
 from backstop.harness.analysis.compilation import (
-    CompilationError,
+    ask,
     node,
-    refuse_errors,
     standard_json,
     with_imports,
 )
@@ -48,20 +46,8 @@ def check(request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         "BACKSTOP_SOLVER": str(SOLVER),
         "BACKSTOP_SOLVER_SECONDS": str(max(1, round(seconds))),
     }
-    done = subprocess.run(
-        [node(), str(ROOT / "tools" / "smt.js")],
-        input=json.dumps(request),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise CompilationError(f"the model checker failed:\n{done.stderr[-2000:]}") from None
-    refuse_errors(answer)
-    return answer
+    command = [node(), str(ROOT / "tools" / "smt.js")]
+    return ask(command, request, "the model checker", environment)
 
 
 def request_of(
