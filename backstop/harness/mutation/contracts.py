@@ -67,7 +67,8 @@ def contracts_fingerprint() -> str:
     here, harness = Path(__file__).parent, Path(__file__).parents[1]
     judges = ("compiler", "contracts", "doors", "edges", "machines", "plays", "project", "scenes")
     paths = [here / f"{name}.py" for name in judges]
-    paths += [harness / f"{name}.py" for name in ("duel", "players", "world", "fund")]
+    players = ("duel", "duel_stakers", "players", "staker_player", "world", "fund")
+    paths += [harness / f"{name}.py" for name in players]
     paths += [*(harness.parent / "model").glob("*.py"), *(ROOT / "tests/corpus").glob("*.yaml")]
     paths += [ROOT / "tests" / "fuzz" / file for file, _ in MACHINES.values()]
     digest = hashlib.sha256()
